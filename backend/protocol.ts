@@ -1,0 +1,211 @@
+/**
+ * Everything that is said between the backend and its clients (the extension, the command line, tests):
+ * JSON-RPC 2.0 with Content-Length framing over a WebSocket on 127.0.0.1. The first message is LSP's
+ * `initialize` with {@link InitializeOptions} as `initializationOptions`; the rest is below.
+ */
+import { ProgressType, RequestType, RequestType0 } from 'vscode-jsonrpc';
+
+/** Raised when a message changes its meaning. Client and backend must have the same one. */
+export const PROTOCOL_VERSION = 1;
+
+/** The one line that the backend prints on stdout when it listens. */
+export interface Handshake {
+  port: number;
+  pid: number;
+  protocol: number;
+}
+
+/** Environment variable with the secret that the client sends as `Authorization: Bearer …`. */
+export const TOKEN_VARIABLE = 'REPOWAVE_TOKEN';
+
+export interface InitializeOptions {
+  protocol: number;
+}
+
+// --- errors
+
+/** What can go wrong, as users would tell it apart. The command line exits with the number. */
+export const ErrorCode = {
+  internal: 1,
+  usage: 2,
+  repositoryMissing: 3,
+  repositoryNotAFolder: 4,
+  repositoryEmpty: 5,
+  everythingExcluded: 6,
+  modelUnknown: 7,
+  modelCorrupt: 8,
+  modelUnsupported: 9,
+  checksumMismatch: 10,
+  noSpace: 11,
+  download: 12,
+  questionEmpty: 13,
+  questionTooLong: 14,
+  outOfMemory: 15,
+  protocolMismatch: 16,
+  unauthorized: 17,
+  backendUnavailable: 18,
+  environment: 19,
+  cancelled: 130,
+} as const;
+export type ErrorName = keyof typeof ErrorCode;
+
+/** `data` of every JSON-RPC error response: `message` is one sentence for the user, ending in what to do. */
+export interface ErrorData {
+  name: ErrorName;
+}
+
+// --- progress, streamed through the request's progress token
+
+/**
+ * `scan`: files looked at. `download`: bytes. `load`: the model's weights. `prefill`: tokens of the repository.
+ * `total` is absent while unknown. `rate` is in units per second, `etaSeconds` the remaining time.
+ */
+export interface PhaseProgress {
+  kind: 'phase';
+  phase: 'scan' | 'download' | 'load' | 'prefill' | 'question';
+  /** What is being worked on, for people: a file, a model. */
+  detail?: string;
+  done: number;
+  total?: number;
+  rate?: number;
+  etaSeconds?: number;
+}
+
+/** The context is settled: sent once, before the first word of an answer. */
+export interface ContextProgress {
+  kind: 'context';
+  context: ContextReport;
+}
+
+/** The next piece of the answer. */
+export interface TextProgress {
+  kind: 'text';
+  text: string;
+}
+
+export type Progress = PhaseProgress | ContextProgress | TextProgress;
+export const progress = new ProgressType<Progress>();
+
+// --- requests
+
+export type Mode = 'auto' | 'exact' | 'wave';
+
+/** Which repository, read by which model. Paths are absolute. */
+export interface RepositoryParams {
+  root: string;
+  /** An id of the catalogue or the path of a GGUF file. Default: the catalogue's default. */
+  model?: string;
+  mode?: Mode;
+  /** Globs, in .gitignore's syntax. `include` empty means everything. */
+  include?: string[];
+  exclude?: string[];
+  /** The most bytes of K/V to hold in memory. Default: what the machine has. */
+  ramBytes?: number;
+}
+
+export interface ProgressParams {
+  partialResultToken?: string | number;
+}
+
+export interface ExcludedFile {
+  file: string;
+  reason: string;
+}
+
+/** What the model has before it when it answers. */
+export interface ContextReport {
+  tokens: number;
+  /** Files in context. */
+  files: number;
+  excluded: ExcludedFile[];
+  /** Share of the snapshot's tokens that is prefilled, 0 … 1. */
+  coverage: number;
+  /** The token limit of a snapshot. */
+  budget: number;
+}
+
+export interface PrefillReport {
+  /** Tokens prefilled by this request; 0 when all was in the store. */
+  prefillTokens: number;
+  prefillMs: number;
+}
+
+export interface MemoryReport {
+  ramBytes: number;
+  diskBytes: number;
+  gpuBytes: number;
+}
+
+/** A place in the repository, relative to the root with forward slashes; lines from 1, both ends included. */
+export interface Citation {
+  file: string;
+  startLine: number;
+  endLine: number;
+  /** Share of the answer's attention mass on source text, 0 … 1. It tells what was read, it proves nothing. */
+  mass?: number;
+}
+
+export interface AskParams extends RepositoryParams, ProgressParams {
+  question: string;
+}
+
+export interface AskResult {
+  answer: string;
+  /** The strongest first. */
+  citations: Citation[];
+  context: ContextReport;
+  timing: PrefillReport & { ttftMs: number; decodeTokensPerSecond: number };
+  memory: MemoryReport;
+  /** Why the answer ended: the model was done, or the room for it was used up, or it repeated itself. */
+  finish: 'stop' | 'length' | 'repetition';
+}
+
+export interface IndexParams extends RepositoryParams, ProgressParams {}
+
+export interface IndexResult {
+  context: ContextReport;
+  timing: PrefillReport;
+  memory: MemoryReport;
+}
+
+export interface ModelInfo {
+  id: string;
+  name: string;
+  bytes: number;
+  licence: string;
+  trainedContext: number;
+  default: boolean;
+  /** Where it lies on this machine, or null when it is not there. */
+  path: string | null;
+}
+
+export interface DownloadParams extends ProgressParams {
+  id: string;
+}
+
+export interface StoreEntry {
+  /** Folder of one model and recipe in the store. */
+  id: string;
+  segments: number;
+  bytes: number;
+}
+
+export interface StoreReport {
+  directory: string;
+  bytes: number;
+  entries: StoreEntry[];
+}
+
+export interface Check {
+  name: string;
+  ok: boolean;
+  /** What was found, and what to do when it is not all right. */
+  detail: string;
+}
+
+export const AskRequest = new RequestType<AskParams, AskResult, ErrorData>('repowave/ask');
+export const IndexRequest = new RequestType<IndexParams, IndexResult, ErrorData>('repowave/index');
+export const ModelsRequest = new RequestType0<ModelInfo[], ErrorData>('repowave/models');
+export const DownloadRequest = new RequestType<DownloadParams, ModelInfo, ErrorData>('repowave/models/download');
+export const StoreRequest = new RequestType0<StoreReport, ErrorData>('repowave/store');
+export const DoctorRequest = new RequestType0<Check[], ErrorData>('repowave/doctor');
