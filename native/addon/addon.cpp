@@ -1,0 +1,81 @@
+#include "wrappers.h"
+
+#include <dlfcn.h>
+#include <filesystem>
+
+namespace repowave::addon {
+
+std::string error_code(const std::exception& error) {
+    if (dynamic_cast<const Cancelled*>(&error))
+        return "Cancelled";
+    if (dynamic_cast<const ModelCorrupt*>(&error))
+        return "ModelCorrupt";
+    if (dynamic_cast<const ModelUnsupported*>(&error))
+        return "ModelUnsupported";
+    if (dynamic_cast<const wave::SegmentCorrupt*>(&error))
+        return "SegmentCorrupt";
+    if (dynamic_cast<const wave::NoSpace*>(&error))
+        return "NoSpace";
+    if (dynamic_cast<const std::bad_alloc*>(&error))
+        return "OutOfMemory";
+    return "Internal";
+}
+
+Napi::Error to_js_error(Napi::Env env, const std::string& code, const std::string& message) {
+    Napi::Error error = Napi::Error::New(env, message);
+    error.Value()["code"] = Napi::String::New(env, code);
+    return error;
+}
+
+namespace {
+
+/// The folder of this library: llama.cpp's backends lie beside it.
+std::string own_directory() {
+    Dl_info info{};
+    dladdr(reinterpret_cast<void*>(&own_directory), &info);
+    return std::filesystem::path(info.dli_fname).parent_path().string();
+}
+
+Napi::Value load_model(const Napi::CallbackInfo& call) {
+    std::string path = call[0].As<Napi::String>();
+    using Progress = Napi::ThreadSafeFunction;
+    Progress progress = Progress::New(call.Env(), call[1].As<Napi::Function>(), "load progress", 0, 1);
+    auto model = std::make_shared<std::shared_ptr<const Model>>();
+    return Task::start(
+        call.Env(), call.This().As<Napi::Object>(),
+        [=] {
+            initialize_llama(own_directory());
+            float reported = -1;
+            *model = std::make_shared<Model>(path, [&](float share) {
+                if (share < reported + 0.01f && share < 1)
+                    return;
+                reported = share;
+                progress.NonBlockingCall([share](Napi::Env env, Napi::Function callback) {
+                    callback.Call({Napi::Number::New(env, share)});
+                });
+            });
+        },
+        [model](Napi::Env env) { return ModelWrap::wrap(env, *model); },
+        [progress]() mutable { progress.Release(); });
+}
+
+Napi::Object initialize(Napi::Env env, Napi::Object exports) {
+    env.SetInstanceData(new Classes);
+    ModelWrap::define(env);
+    SegmentWrap::define(env);
+    SessionWrap::define(env);
+    exports["isa"] = Napi::String::New(env, wave::kernels().isa);
+    exports["llamaVersion"] = Napi::String::New(env, llama_version());
+    exports["loadModel"] = Napi::Function::New(env, load_model, "loadModel");
+    exports["createSession"] = Napi::Function::New(env, SessionWrap::create, "createSession");
+    exports["openSegment"] = Napi::Function::New(env, SegmentWrap::open, "openSegment");
+    return exports;
+}
+
+} // namespace
+} // namespace repowave::addon
+
+static Napi::Object init_repowave(Napi::Env env, Napi::Object exports) {
+    return repowave::addon::initialize(env, exports);
+}
+NODE_API_MODULE(repowave, init_repowave)

@@ -1,0 +1,160 @@
+#include "model.h"
+
+#include <algorithm>
+#include <ggml-backend.h>
+#include <mutex>
+
+namespace repowave {
+namespace {
+
+std::mutex log_mutex;
+std::string last_error;
+
+void keep_error(ggml_log_level level, const char* text, void*) {
+    if (level != GGML_LOG_LEVEL_ERROR)
+        return;
+    const std::lock_guard lock(log_mutex);
+    last_error.assign(text);
+    while (!last_error.empty() && last_error.back() == '\n')
+        last_error.pop_back();
+}
+
+bool forward_progress(float share, void* callback) {
+    (*static_cast<const std::function<void(float)>*>(callback))(share);
+    return true;
+}
+
+} // namespace
+
+void initialize_llama(const std::string& directory) {
+    static std::once_flag once;
+    std::call_once(once, [&] {
+        llama_log_set(keep_error, nullptr);
+        ggml_backend_load_all_from_path(directory.c_str());
+    });
+}
+
+std::string last_llama_error() {
+    const std::lock_guard lock(log_mutex);
+    return last_error;
+}
+
+Model::Model(const std::string& path, const std::function<void(float)>& on_progress) {
+    llama_model_params params = llama_model_default_params();
+    ggml_backend_dev_t no_devices[] = {nullptr};
+    params.devices = no_devices;
+    params.n_gpu_layers = 0;
+    params.progress_callback = forward_progress;
+    params.progress_callback_user_data = const_cast<std::function<void(float)>*>(&on_progress);
+    model_ = llama_model_load_from_file(path.c_str(), params);
+    if (!model_)
+        throw ModelCorrupt(last_llama_error());
+    try {
+        const auto number = [&](const char* key, int fallback) {
+            const std::string value = metadata(architecture() + key);
+            return value.empty() ? fallback : std::stoi(value);
+        };
+        const int head_size = llama_model_n_embd(model_) / std::max(1, llama_model_n_head(model_));
+        shape_.layers = llama_model_n_layer(model_);
+        shape_.kv_heads = llama_model_n_head_kv(model_);
+        shape_.dk = number(".attention.key_length", head_size);
+        shape_.dv = number(".attention.value_length", head_size);
+        check_supported();
+    } catch (...) {
+        llama_model_free(model_);
+        throw;
+    }
+}
+
+Model::~Model() {
+    llama_model_free(model_);
+}
+
+void Model::check_supported() const {
+    const std::string name = architecture();
+    if (llama_model_is_recurrent(model_) || llama_model_is_hybrid(model_))
+        throw ModelUnsupported(name + " keeps a recurrent state instead of K and V");
+    if (llama_model_has_encoder(model_) || llama_model_is_diffusion(model_) ||
+        !llama_model_has_decoder(model_))
+        throw ModelUnsupported(name + " is not a decoder that writes text from left to right");
+    if (llama_model_n_swa(model_) > 0)
+        throw ModelUnsupported(name + " uses sliding-window attention");
+    if (shape_.kv_heads == 0 || query_heads() % static_cast<int>(shape_.kv_heads) != 0)
+        throw ModelUnsupported(name + " has no plain grouped-query attention");
+    if (shape_.dk % 16 != 0 || shape_.dv % 16 != 0)
+        throw ModelUnsupported(name + " has heads of size " + std::to_string(shape_.dk) +
+                               ", not a multiple of 16");
+}
+
+std::string Model::metadata(const std::string& key) const {
+    char value[256];
+    return llama_model_meta_val_str(model_, key.c_str(), value, sizeof value) >= 0 ? value : "";
+}
+
+std::string Model::description() const {
+    char text[256];
+    llama_model_desc(model_, text, sizeof text);
+    return text;
+}
+
+std::string Model::piece(llama_token token, bool special) const {
+    std::string bytes(32, '\0');
+    int n = llama_token_to_piece(vocab(), token, bytes.data(), static_cast<int>(bytes.size()), 0, special);
+    if (n < 0) {
+        bytes.resize(-n);
+        n = llama_token_to_piece(vocab(), token, bytes.data(), static_cast<int>(bytes.size()), 0, special);
+    }
+    bytes.resize(std::max(n, 0));
+    return bytes;
+}
+
+Tokens Model::tokenize(const std::string& text, bool special) const {
+    Tokens result;
+    const int length = static_cast<int>(text.size());
+    result.tokens.resize(text.size() / 3 + 16);
+    int n = llama_tokenize(vocab(), text.data(), length, result.tokens.data(),
+                           static_cast<int>(result.tokens.size()), false, special);
+    if (n < 0) {
+        result.tokens.resize(-n);
+        n = llama_tokenize(vocab(), text.data(), length, result.tokens.data(), -n, false, special);
+    }
+    result.tokens.resize(std::max(n, 0));
+    size_t end = 0;
+    for (const llama_token token : result.tokens) {
+        end = std::min(end + piece(token, true).size(), text.size());
+        result.ends.push_back(static_cast<uint32_t>(end));
+    }
+    return result;
+}
+
+std::string Model::apply_chat_template(const std::vector<ChatMessage>& messages) const {
+    std::vector<llama_chat_message> chat;
+    size_t size = 1024;
+    for (const ChatMessage& message : messages) {
+        chat.push_back({message.role.c_str(), message.content.c_str()});
+        size += 2 * (message.role.size() + message.content.size());
+    }
+    const char* own = llama_model_chat_template(model_, nullptr);
+    std::string text(size, '\0');
+    int n = -1;
+    for (const char* which : {own, "chatml"}) {
+        if (!which || n >= 0)
+            continue;
+        n = llama_chat_apply_template(which, chat.data(), chat.size(), true, text.data(),
+                                      static_cast<int>(size));
+        if (n > static_cast<int>(text.size())) {
+            text.resize(n);
+            n = llama_chat_apply_template(which, chat.data(), chat.size(), true, text.data(), n);
+        }
+    }
+    text.resize(std::max(n, 0));
+    const llama_token bos = llama_vocab_bos(vocab());
+    if (bos != LLAMA_TOKEN_NULL && llama_vocab_get_add_bos(vocab())) {
+        const std::string begin = piece(bos, true);
+        if (text.compare(0, begin.size(), begin) != 0)
+            text.insert(0, begin);
+    }
+    return text;
+}
+
+} // namespace repowave

@@ -1,0 +1,90 @@
+// K and V of a run of tokens, as attention reads them. No dependency.
+#pragma once
+
+#include "../kernels/kernels.h"
+
+#include <cstdint>
+#include <cstdlib>
+#include <memory>
+#include <stdexcept>
+#include <vector>
+
+namespace wave {
+
+/// What all stored K/V of one model have in common.
+struct KvShape {
+    uint32_t layers = 0;
+    uint32_t kv_heads = 0;
+    uint32_t dk = 0; ///< elements of a key, a multiple of 16
+    uint32_t dv = 0; ///< elements of a value, a multiple of 16
+    DType type = DType::f16;
+
+    size_t key_bytes() const { return dk * dtype_size(type); }
+    size_t value_bytes() const { return dv * dtype_size(type); }
+    /// Over all layers and heads.
+    size_t bytes_per_token() const {
+        return static_cast<size_t>(layers) * kv_heads * (key_bytes() + value_bytes());
+    }
+    bool operator==(const KvShape&) const = default;
+};
+
+/// The keys and values of `tokens` consecutive tokens for one layer and KV head: k is [tokens][dk], v is
+/// [tokens][dv].
+struct KvRun {
+    const void* k;
+    const void* v;
+    size_t tokens;
+    float bias; ///< added to every attention logit
+};
+
+struct FreeDeleter {
+    void operator()(void* p) const { std::free(p); }
+};
+/// 64-byte aligned, uninitialised.
+using AlignedBytes = std::unique_ptr<uint8_t, FreeDeleter>;
+
+inline AlignedBytes aligned_bytes(size_t n) {
+    AlignedBytes bytes(static_cast<uint8_t*>(std::aligned_alloc(64, (n + 63) / 64 * 64 + 64)));
+    if (!bytes)
+        throw std::bad_alloc();
+    return bytes;
+}
+
+/// The K/V of the tokens that a session has computed itself; grows at the end.
+class KvTail {
+  public:
+    explicit KvTail(const KvShape& shape)
+        : shape_(shape), keys_(shape.layers * shape.kv_heads), values_(shape.layers * shape.kv_heads) {}
+
+    size_t tokens() const { return tokens_; }
+    const KvShape& shape() const { return shape_; }
+    size_t bytes() const { return capacity_ * shape_.bytes_per_token(); }
+
+    /// Makes room for n tokens in all. Throws std::bad_alloc.
+    void reserve(size_t n);
+    /// Declares the first n tokens to be there: after writing them, or to drop the rest.
+    void set_tokens(size_t n) { tokens_ = n; }
+    /// Writes K of one token block: x is [n][kv_heads][dk] with rows `stride` bytes apart, at tokens `at` …
+    /// at + n.
+    void write_keys(uint32_t layer, size_t at, size_t n, const uint8_t* x, size_t stride) {
+        write(keys_, layer, shape_.dk, at, n, x, stride);
+    }
+    void write_values(uint32_t layer, size_t at, size_t n, const uint8_t* x, size_t stride) {
+        write(values_, layer, shape_.dv, at, n, x, stride);
+    }
+    /// The first n tokens, whether or not they are declared yet.
+    KvRun run(uint32_t layer, uint32_t head, size_t n) const {
+        const size_t i = layer * shape_.kv_heads + head;
+        return {keys_[i].get(), values_[i].get(), n, 0.0f};
+    }
+
+  private:
+    void write(std::vector<AlignedBytes>& to, uint32_t layer, uint32_t d, size_t at, size_t n,
+               const uint8_t* x, size_t stride);
+
+    KvShape shape_;
+    size_t tokens_ = 0, capacity_ = 0;
+    std::vector<AlignedBytes> keys_, values_; ///< [layers * kv_heads] of [capacity][d]
+};
+
+} // namespace wave
