@@ -8,15 +8,19 @@ namespace repowave {
 namespace {
 
 std::mutex log_mutex;
-std::string last_error;
+std::string first_error; ///< since forget_errors(): what follows it only says that something failed
 
 void keep_error(ggml_log_level level, const char* text, void*) {
-    if (level != GGML_LOG_LEVEL_ERROR)
-        return;
+    if (level != GGML_LOG_LEVEL_ERROR) return;
     const std::lock_guard lock(log_mutex);
-    last_error.assign(text);
-    while (!last_error.empty() && last_error.back() == '\n')
-        last_error.pop_back();
+    if (!first_error.empty()) return;
+    first_error.assign(text);
+    while (!first_error.empty() && first_error.back() == '\n') first_error.pop_back();
+}
+
+void forget_errors() {
+    const std::lock_guard lock(log_mutex);
+    first_error.clear();
 }
 
 bool forward_progress(float share, void* callback) {
@@ -34,9 +38,9 @@ void initialize_llama(const std::string& directory) {
     });
 }
 
-std::string last_llama_error() {
+std::string llama_error() {
     const std::lock_guard lock(log_mutex);
-    return last_error;
+    return first_error;
 }
 
 Model::Model(const std::string& path, const std::function<void(float)>& on_progress) {
@@ -46,9 +50,10 @@ Model::Model(const std::string& path, const std::function<void(float)>& on_progr
     params.n_gpu_layers = 0;
     params.progress_callback = forward_progress;
     params.progress_callback_user_data = const_cast<std::function<void(float)>*>(&on_progress);
+    forget_errors();
     model_ = llama_model_load_from_file(path.c_str(), params);
     if (!model_)
-        throw ModelCorrupt(last_llama_error());
+        throw ModelCorrupt(llama_error());
     try {
         const auto number = [&](const char* key, int fallback) {
             const std::string value = metadata(architecture() + key);

@@ -23,8 +23,8 @@ struct ModelUnsupported : std::runtime_error {
 
 /// Loads ggml's CPU backends from `directory`, once per process, and sends llama.cpp's log to memory.
 void initialize_llama(const std::string& directory);
-/// What llama.cpp complained about last, on this thread's behalf or not; for error messages.
-std::string last_llama_error();
+/// What llama.cpp complained about first since a model was last loaded; for error messages.
+std::string llama_error();
 
 struct Tokens {
     std::vector<llama_token> tokens;

@@ -78,7 +78,7 @@ Session::Session(std::shared_ptr<const Model> model, const SessionParams& params
     c.abort_callback_data = this;
     context_.reset(llama_init_from_model(model_->get(), c));
     if (!context_)
-        throw std::runtime_error("llama.cpp cannot make a context: " + last_llama_error());
+        throw std::runtime_error("llama.cpp cannot make a context: " + llama_error());
 
     // Without a pool of its own the context starts threads for every graph.
     ggml_threadpool_params pool = ggml_threadpool_params_default(params.threads);
@@ -150,7 +150,7 @@ void Session::run_batch(const llama_token* tokens, int count, int position, bool
     if (cancelled_.load())
         throw Cancelled();
     if (status != 0)
-        throw std::runtime_error("llama.cpp failed: " + last_llama_error());
+        throw std::runtime_error("llama.cpp failed: " + llama_error());
     tail_.set_tokens(tail_.tokens() + count);
 }
 
