@@ -206,6 +206,8 @@ export interface Check {
 export const AskRequest = new RequestType<AskParams, AskResult, ErrorData>('repowave/ask');
 export const IndexRequest = new RequestType<IndexParams, IndexResult, ErrorData>('repowave/index');
 export const ModelsRequest = new RequestType0<ModelInfo[], ErrorData>('repowave/models');
-export const DownloadRequest = new RequestType<DownloadParams, ModelInfo, ErrorData>('repowave/models/download');
+export const DownloadRequest = new RequestType<DownloadParams, ModelInfo, ErrorData>(
+  'repowave/models/download',
+);
 export const StoreRequest = new RequestType0<StoreReport, ErrorData>('repowave/store');
 export const DoctorRequest = new RequestType0<Check[], ErrorData>('repowave/doctor');

@@ -6,7 +6,14 @@
  */
 import { createRequire } from 'node:module';
 
-export type NativeErrorCode = 'ModelCorrupt' | 'ModelUnsupported' | 'OutOfMemory' | 'Cancelled' | 'SegmentCorrupt' | 'NoSpace' | 'Internal';
+export type NativeErrorCode =
+  | 'ModelCorrupt'
+  | 'ModelUnsupported'
+  | 'OutOfMemory'
+  | 'Cancelled'
+  | 'SegmentCorrupt'
+  | 'NoSpace'
+  | 'Internal';
 
 export interface NativeModelInfo {
   architecture: string;

@@ -1,0 +1,204 @@
+/** The command line. It speaks to the same backend process, over the same protocol, as the extension does. */
+import { once } from 'node:events';
+import path from 'node:path';
+import { Command, CommanderError, Option } from 'commander';
+import { Client, startBackend, type BackendProcess } from './client.ts';
+import { UserError } from './errors.ts';
+import {
+  DoctorRequest,
+  DownloadRequest,
+  ErrorCode,
+  ModelsRequest,
+  StoreRequest,
+  TOKEN_VARIABLE,
+  type Mode,
+  type RepositoryParams,
+} from './protocol.ts';
+import { readQuestions, runAsk, runIndex } from './terminal/ask.ts';
+import { PhaseDisplay } from './terminal/phases.ts';
+import { doctorReport, modelsReport, storeReport } from './terminal/report.ts';
+import { parseSize } from './terminal/sizes.ts';
+import { painter, printable } from './terminal/text.ts';
+
+interface JsonOption {
+  json?: true;
+}
+
+interface RepositoryOptions extends JsonOption {
+  repo: string;
+  model?: string;
+  mode?: Mode;
+  ram?: string;
+  include: string[];
+  exclude: string[];
+}
+
+/** Ctrl+C. */
+const interrupted = new AbortController();
+let backend: BackendProcess | undefined;
+
+function program(): Command {
+  const root = new Command('repowave')
+    .description('Ask a whole repository, and get answers with evidence. Local and private.')
+    .exitOverride();
+  root.action(() => root.help());
+  repositoryOptions(root.command('ask').argument('[question]'))
+    .description('answer a question about a repository')
+    .option('--questions <file>', 'a file of {"id","question"} lines, answered one by one')
+    .action(ask);
+  repositoryOptions(root.command('index'))
+    .description('read a repository into the store, so that questions start at once')
+    .option('--verbose', 'name every file that is left out')
+    .action(index);
+  root.command('serve').description('run the backend for other clients, until Ctrl+C').action(serve);
+  jsonOption(root.command('models'))
+    .description('list the models')
+    .option('--download <id>', 'fetch this one first')
+    .action(models);
+  jsonOption(root.command('store')).description('say what the store holds').action(store);
+  jsonOption(root.command('doctor')).description('check that everything needed is there').action(doctor);
+  return root;
+}
+
+function jsonOption(command: Command): Command {
+  return command.option('--json', 'nothing but JSON on stdout');
+}
+
+function repositoryOptions(command: Command): Command {
+  const collect = (value: string, all: string[]) => [...all, value];
+  return jsonOption(command)
+    .option('--repo <dir>', 'the repository', '.')
+    .option('--model <id|path>', 'a model of `repowave models`, or a GGUF file')
+    .addOption(new Option('--mode <mode>', 'how to attend').choices(['auto', 'exact', 'wave']))
+    .option('--ram <size>', 'the most memory for the repository, like 8GB')
+    .option('--include <glob>', 'read only these files (.gitignore syntax, repeatable)', collect, [])
+    .option('--exclude <glob>', 'leave these files out (.gitignore syntax, repeatable)', collect, []);
+}
+
+function repositoryParams({ repo, model, mode, ram, include, exclude }: RepositoryOptions): RepositoryParams {
+  const isPath = model !== undefined && (/[/\\]/.test(model) || model.endsWith('.gguf'));
+  return {
+    root: path.resolve(repo),
+    model: isPath ? path.resolve(model) : model,
+    mode,
+    include,
+    exclude,
+    ramBytes: ram === undefined ? undefined : parseSize(ram),
+  };
+}
+
+async function ask(
+  question: string | undefined,
+  options: RepositoryOptions & { questions?: string },
+): Promise<void> {
+  if ((question === undefined) === (options.questions === undefined)) {
+    throw new UserError(
+      'usage',
+      'Nothing to ask, or too much: give either a question in quotes or --questions FILE.',
+    );
+  }
+  const questions = options.questions
+    ? await readQuestions(options.questions)
+    : [{ id: '1', question: question ?? '' }];
+  const params = repositoryParams(options);
+  const how = { json: options.json ?? false, signal: interrupted.signal };
+  await withClient(async (client) => {
+    process.exitCode = await runAsk(client, questions, params, how);
+  });
+}
+
+async function index(options: RepositoryOptions & { verbose?: true }): Promise<void> {
+  const params = repositoryParams(options);
+  const how = { json: options.json ?? false, verbose: options.verbose ?? false, signal: interrupted.signal };
+  await withClient((client) => runIndex(client, params, how));
+}
+
+async function serve(): Promise<void> {
+  const token = process.env[TOKEN_VARIABLE];
+  backend = await startBackend({ token });
+  if (!token) process.stderr.write(`Clients send the header "Authorization: Bearer ${backend.token}".\n`);
+  process.stdout.write(`${JSON.stringify(backend.handshake)}\n`);
+  interrupted.signal.addEventListener('abort', () => backend?.child.kill('SIGTERM'));
+  await once(backend.child, 'exit');
+}
+
+async function models({ download, json }: JsonOption & { download?: string }): Promise<void> {
+  await withClient(async (client) => {
+    const display = new PhaseDisplay();
+    if (download !== undefined) {
+      await client
+        .request(
+          DownloadRequest,
+          { id: download },
+          {
+            signal: interrupted.signal,
+            onProgress: (value) => value.kind === 'phase' && display.show(value),
+          },
+        )
+        .finally(() => display.clear());
+    }
+    const all = await client.request0(ModelsRequest);
+    print(json, all, modelsReport(all, painter(process.stdout)));
+  });
+}
+
+async function store({ json }: JsonOption): Promise<void> {
+  await withClient(async (client) => {
+    const report = await client.request0(StoreRequest);
+    print(json, report, storeReport(report));
+  });
+}
+
+async function doctor({ json }: JsonOption): Promise<void> {
+  await withClient(async (client) => {
+    const checks = await client.request0(DoctorRequest);
+    print(json, checks, doctorReport(checks));
+    if (checks.some((check) => !check.ok)) process.exitCode = ErrorCode.environment;
+  });
+}
+
+function print(json: true | undefined, value: unknown, text: string): void {
+  process.stdout.write(json ? `${JSON.stringify(value)}\n` : text);
+}
+
+async function withClient(work: (client: Client) => Promise<void>): Promise<void> {
+  backend = await startBackend();
+  const client = await Client.connect(backend.handshake.port, backend.token);
+  try {
+    await work(client);
+  } finally {
+    client.close();
+    // The end of its stdin is the backend's signal to go.
+    backend.child.stdin?.end();
+  }
+}
+
+/** The first Ctrl+C cancels in an orderly way, the second ends everything. */
+function onInterrupt(): void {
+  if (interrupted.signal.aborted) {
+    backend?.child.kill('SIGKILL');
+    process.exit(ErrorCode.cancelled);
+  }
+  interrupted.abort();
+}
+
+function exitCodeOf(error: unknown): number {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : ErrorCode.usage;
+  const known = error instanceof UserError;
+  const text = known
+    ? error.message
+    : error instanceof Error
+      ? (error.stack ?? error.message)
+      : String(error);
+  process.stderr.write(`${printable(text)}\n`);
+  return known ? ErrorCode[error.code] : ErrorCode.internal;
+}
+
+process.on('SIGINT', onInterrupt);
+// The reader of a pipe may have seen enough.
+process.stdout.on('error', () => process.exit());
+program()
+  .parseAsync()
+  .catch((error: unknown) => {
+    process.exitCode = exitCodeOf(error);
+  });

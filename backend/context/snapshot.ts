@@ -1,0 +1,202 @@
+/** One state of a repository's tree, cut into segments. */
+import { createHash } from 'node:crypto';
+import { realpath } from 'node:fs/promises';
+import { z } from 'zod';
+import type { NativeModel, Tokenized } from '../engine/native.ts';
+import { throwIfCancelled } from '../errors.ts';
+import { parseCache, serializeCache } from '../repo/cache.ts';
+import { chooseWarmup } from '../repo/frame.ts';
+import { lineMapOf, type LineMap } from '../repo/lines.ts';
+import { pack } from '../repo/pack.ts';
+import { piecesOf, type Segment } from '../repo/segment.ts';
+import { scan, type Scan, type SourceFile } from '../repo/scan.ts';
+import { readText } from '../repo/text.ts';
+import { limitsFor, templateOf, tokenizeParts } from './assemble.ts';
+import { FocusIndex } from './focus.ts';
+import { Folder } from './folder.ts';
+import { sha256, type Store } from './store.ts';
+
+/** Which files of which folder. */
+export interface Selection {
+  root: string;
+  include: string[];
+  exclude: string[];
+}
+
+export interface SnapshotSegment {
+  hash: string;
+  tokens: number;
+  lines: LineMap;
+  /** Per source of `lines`, the indexes of its lines that hold no word. */
+  blank: number[][];
+  /** The tokens themselves, unless all segments were in the store when the snapshot was last taken. */
+  content?: Int32Array;
+}
+
+/** What stands before every segment, with the hash under which its K/V is stored. */
+export interface Frame {
+  hash: string;
+  content: Int32Array;
+  text: string;
+}
+
+export interface Snapshot {
+  frame: Frame;
+  segments: SnapshotSegment[];
+  focus: FocusIndex;
+}
+
+/** Thrown when a file is no longer what the scan saw: the tree must be scanned again. */
+export class TreeChanged extends Error {}
+
+/**
+ * Scans the tree; files that have not changed since the last time are not read again.
+ * @throws UserError of `scan`
+ */
+export async function scanTree(
+  storeRoot: string,
+  selection: Selection,
+  signal: AbortSignal,
+  onProgress: (files: number) => void,
+): Promise<Scan> {
+  const folder = new Folder(storeRoot);
+  const name = `scans/${await keyOf(selection)}.json`;
+  const before = (await folder.read(name)) ?? '';
+  const cache = parseCache(before);
+  const found = await scan({ ...selection, signal, onProgress, cache });
+  const after = serializeCache(cache);
+  if (after !== before) await folder.write(name, after);
+  return found;
+}
+
+export interface SnapshotOptions {
+  /** Whether the K/V of a segment is in the store. */
+  isStored: (segment: SnapshotSegment) => Promise<boolean>;
+  signal: AbortSignal;
+  /** Called with the number of files read so far. */
+  onRead: (files: number) => void;
+}
+
+const savedSnapshot = z.object({
+  key: z.string(),
+  segments: z.array(
+    z.object({
+      hash: z.string(),
+      tokens: z.number(),
+      lines: z.custom<LineMap>(),
+      blank: z.array(z.array(z.number())),
+    }),
+  ),
+  focus: z.string(),
+});
+
+/**
+ * The snapshot of scanned files for one model. Nothing is read or tokenized when the tree is as it was the last time
+ * and `isStored` says that every segment is there.
+ * @throws TreeChanged
+ */
+export async function takeSnapshot(
+  store: Store,
+  model: NativeModel,
+  selection: Selection,
+  files: SourceFile[],
+  { isStored, signal, onRead }: SnapshotOptions,
+): Promise<Snapshot> {
+  const read = readerOf(selection.root, files, signal, onRead);
+  const tokenize = (text: string): Promise<Tokenized> => model.tokenize(text, false);
+  const frame = await frameOf(store, model, selection, () => chooseWarmup(files, read, tokenize));
+
+  const name = `snapshots/${await keyOf(selection)}.json`;
+  const limits = limitsFor(model.info.trainedContext);
+  const key = sha256(frame.hash, JSON.stringify(limits), ...files.flatMap(({ path, hash }) => [path, hash]));
+  const saved = await readSaved(store, name, key);
+  if (saved && (await every(saved.segments, isStored))) {
+    return { frame, segments: saved.segments, focus: FocusIndex.parse(saved.focus) };
+  }
+
+  const packed = await pack(files, { readText: read, tokenize, limits });
+  const focus = FocusIndex.build(packed.map(asDocument));
+  const segments = packed.map((segment) => ({
+    hash: store.hash(frame.text, segment.text),
+    tokens: segment.tokens.length,
+    lines: lineMapOf(segment),
+    blank: blankLinesOf(segment),
+  }));
+  await store.folder.write(name, JSON.stringify({ key, segments, focus: focus.serialize() }));
+  return {
+    frame,
+    segments: segments.map((segment, i) => ({ ...segment, content: packed[i]?.tokens })),
+    focus,
+  };
+}
+
+async function readSaved(store: Store, name: string, key: string) {
+  const text = await store.folder.read(name);
+  if (text === undefined) return undefined;
+  try {
+    const saved = savedSnapshot.parse(JSON.parse(text));
+    return saved.key === key ? saved : undefined;
+  } catch {
+    // Of another version: it is made anew.
+    return undefined;
+  }
+}
+
+/** The frame is the same for the life of a store: a new one would make every stored segment useless. */
+async function frameOf(
+  store: Store,
+  model: NativeModel,
+  selection: Selection,
+  choose: () => Promise<string>,
+): Promise<Frame> {
+  const name = `frames/${sha256(await realpath(selection.root))}.txt`;
+  const warmup = (await store.folder.read(name)) ?? (await store.folder.writeOnce(name, await choose()));
+  const { head } = templateOf(model);
+  const content = await tokenizeParts(model, [
+    { text: head, special: true },
+    { text: warmup, special: false },
+  ]);
+  const text = head + warmup;
+  return { hash: store.hash(text), content, text };
+}
+
+function readerOf(
+  root: string,
+  files: SourceFile[],
+  signal: AbortSignal,
+  onRead: (files: number) => void,
+): (path: string) => Promise<string> {
+  const done = new Set<string>();
+  const hashes = new Map(files.map(({ path, hash }) => [path, hash]));
+  return async (path) => {
+    throwIfCancelled(signal);
+    const text = await readText(root, path).catch((error: unknown) => {
+      throw new TreeChanged(`${path} cannot be read any more`, { cause: error });
+    });
+    const hash = createHash('sha256').update(text).digest('hex');
+    if (hash !== hashes.get(path)) throw new TreeChanged(`${path} has changed`);
+    onRead(done.add(path).size);
+    return text;
+  };
+}
+
+function blankLinesOf(segment: Segment): number[][] {
+  return piecesOf(segment).map(({ content }) =>
+    content.split('\n').flatMap((line, index) => (/[\p{L}\p{N}]/u.test(line) ? [] : [index])),
+  );
+}
+
+function asDocument(segment: Segment, id: number) {
+  return { id, path: segment.sources.map(({ path }) => path).join('\n'), text: segment.text };
+}
+
+async function keyOf({ root, include, exclude }: Selection): Promise<string> {
+  // A root that is missing is scan's to report.
+  const real = await realpath(root).catch(() => root);
+  return sha256(real, JSON.stringify([include, exclude]));
+}
+
+async function every<T>(items: T[], test: (item: T) => Promise<boolean>): Promise<boolean> {
+  for (const item of items) if (!(await test(item))) return false;
+  return true;
+}

@@ -1,0 +1,121 @@
+import { availableParallelism } from 'node:os';
+import { UserError, throwIfCancelled } from '../errors.ts';
+import { Store } from '../context/store.ts';
+import { loadAddon, type NativeAddon, type NativeModel, type NativeSession } from './native.ts';
+import { Queue } from './queue.ts';
+import { Shelf } from './shelf.ts';
+
+/** Tokens of one forward pass: also how soon a cancel is obeyed. */
+const batch = 512;
+
+/** A model file that has been checked, and the name under which its work is stored. */
+export interface ModelFile {
+  path: string;
+  /** Changes whenever the weights do. */
+  identity: string;
+}
+
+/**
+ * Holds the one model that is in memory. All work with it goes through {@link Engine.use}, one piece after another;
+ * the model stays warm until another is asked for.
+ */
+export class Engine {
+  readonly #queue = new Queue();
+  readonly #closing = new AbortController();
+  #runner: Runner | undefined;
+
+  /** @param storeRoot folder of stored K/V */
+  constructor(readonly storeRoot: string) {}
+
+  /**
+   * Waits for the engine, then works.
+   * @throws UserError `cancelled`
+   */
+  async use<R>(signal: AbortSignal, work: (signal: AbortSignal) => Promise<R>): Promise<R> {
+    const both = AbortSignal.any([signal, this.#closing.signal]);
+    return this.#queue.run(both, () => work(both));
+  }
+
+  /**
+   * The model, loaded if it is not there already. Call it inside {@link use} only.
+   * @throws UserError `modelCorrupt`, `modelUnsupported`, `outOfMemory`, `environment`
+   */
+  async load(file: ModelFile, onProgress: (share: number) => void): Promise<Runner> {
+    if (this.#runner?.identity === file.identity) return this.#runner;
+    this.#runner?.close();
+    this.#runner = undefined;
+    const addon = openAddon();
+    const model = await addon.loadModel(file.path, onProgress);
+    const session = addon.createSession(model, { threads: availableParallelism(), kvType: 'f16', batch });
+    this.#runner = new Runner(addon, model, session, new Store(this.storeRoot, file.identity), file.identity);
+    return this.#runner;
+  }
+
+  /** Cancels what is under way and lets go of the model. */
+  async close(): Promise<void> {
+    this.#closing.abort();
+    await this.#queue.idle();
+    this.#runner?.close();
+  }
+}
+
+function openAddon(): NativeAddon {
+  try {
+    return loadAddon();
+  } catch (error) {
+    const reason = error instanceof Error ? error.message.split('\n')[0] : String(error);
+    throw new UserError(
+      'environment',
+      `The native engine cannot be loaded (${reason}): run \`npm run build\`.`,
+      {
+        cause: error,
+      },
+    );
+  }
+}
+
+/** A loaded model with its one session and its part of the store. */
+export class Runner {
+  readonly shelf: Shelf;
+
+  constructor(
+    addon: NativeAddon,
+    readonly model: NativeModel,
+    readonly session: NativeSession,
+    readonly store: Store,
+    readonly identity: string,
+  ) {
+    this.shelf = new Shelf(addon, store);
+  }
+
+  /**
+   * Puts tokens behind the tail, in chunks; resolves to the greedy next token when `sample`, else to -1.
+   * @throws UserError `cancelled`
+   */
+  async forward(
+    tokens: Int32Array,
+    position: number,
+    { sample, signal, onChunk }: { sample: boolean; signal: AbortSignal; onChunk?: (tokens: number) => void },
+  ): Promise<number> {
+    const cancel = () => this.session.cancel();
+    signal.addEventListener('abort', cancel);
+    try {
+      let next = -1;
+      for (let start = 0; start < tokens.length; start += batch) {
+        throwIfCancelled(signal);
+        const chunk = tokens.subarray(start, start + batch);
+        next = await this.session.forward(chunk, position + start, sample && start + batch >= tokens.length);
+        onChunk?.(chunk.length);
+      }
+      return next;
+    } finally {
+      signal.removeEventListener('abort', cancel);
+    }
+  }
+
+  close(): void {
+    this.session.close();
+    this.shelf.keepOnly(new Set());
+    this.model.close();
+  }
+}

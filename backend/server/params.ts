@@ -1,0 +1,14 @@
+/** What every request of a family must look like. */
+import path from 'node:path';
+import { z } from 'zod';
+
+export const progressFields = { partialResultToken: z.union([z.string(), z.number()]).optional() };
+
+export const repositoryFields = {
+  root: z.string().refine((root) => path.isAbsolute(root), 'must be an absolute path'),
+  model: z.string().min(1).optional(),
+  mode: z.enum(['auto', 'exact', 'wave']).optional(),
+  include: z.array(z.string()).optional(),
+  exclude: z.array(z.string()).optional(),
+  ramBytes: z.number().positive().optional(),
+};

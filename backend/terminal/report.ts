@@ -1,0 +1,140 @@
+/** What is printed after an answer, and the line that `--json` prints instead. */
+import type {
+  AskResult,
+  Check,
+  Citation,
+  ContextReport,
+  ExcludedFile,
+  IndexResult,
+  MemoryReport,
+  ModelInfo,
+  PrefillReport,
+  StoreReport,
+} from '../protocol.ts';
+import { bytes, count, duration, files, printable, type Paint } from './text.ts';
+
+/** One line of `--json`: the stable interface of docs/cli.md. */
+export function jsonLine(id: string, question: string, result: AskResult): string {
+  const { answer, citations, timing, memory } = result;
+  const { tokens, files, excluded, coverage } = result.context;
+  return JSON.stringify({
+    id,
+    question,
+    answer,
+    citations,
+    context: { tokens, files, excluded, coverage },
+    timing,
+    memory,
+  });
+}
+
+/** What an answer rests on and what it cost. */
+export function answerReport(result: AskResult, paint: Paint): string {
+  const endings: Record<AskResult['finish'], string[]> = {
+    stop: [],
+    length: ['The answer was cut off: it used up its room.'],
+    repetition: ['The answer was cut off: it began to repeat itself.'],
+  };
+  const { timing } = result;
+  const speed =
+    timing.decodeTokensPerSecond > 0 ? `, then ${timing.decodeTokensPerSecond.toFixed(1)} tokens/s` : '';
+  return lines([
+    ...endings[result.finish],
+    ...(result.citations.length > 0
+      ? [paint('bold', 'Rests on'), ...result.citations.map(citationLine)]
+      : []),
+    ...contextLines(result.context),
+    row('Time', `first token after ${duration(timing.ttftMs)}${speed}${prefillClause(timing)}`),
+    memoryLine(result.memory),
+  ]);
+}
+
+/** What `index` found and did; `verbose` names every file that was left out. */
+export function indexReport(result: IndexResult, verbose: boolean): string {
+  const { excluded } = result.context;
+  return lines([
+    ...contextLines(result.context),
+    row(
+      'Prefill',
+      result.timing.prefillTokens > 0
+        ? prefilled(result.timing)
+        : 'nothing to do, all of it was in the store',
+    ),
+    memoryLine(result.memory),
+    ...(verbose ? excluded.map(({ file, reason }) => `  ${printable(file)}: ${reason}`) : []),
+  ]);
+}
+
+export function modelsReport(models: ModelInfo[], paint: Paint): string {
+  return lines(
+    models.map((model) => {
+      const place = model.path === null ? 'not downloaded' : printable(model.path);
+      const facts = [
+        bytes(model.bytes),
+        `${count(model.trainedContext)} tokens trained`,
+        model.licence,
+        place,
+      ];
+      return `${paint('bold', model.id)}${model.default ? ' (default)' : ''}\n  ${model.name}: ${facts.join(', ')}`;
+    }),
+  );
+}
+
+export function storeReport({ directory, bytes: total, entries }: StoreReport): string {
+  return lines([
+    `${printable(directory)}: ${bytes(total)}`,
+    ...entries.map((entry) => `  ${entry.id}  ${count(entry.segments)} segments, ${bytes(entry.bytes)}`),
+    ...(total > 0
+      ? ['It holds nothing that cannot be computed again: delete the folder to free the space.']
+      : []),
+  ]);
+}
+
+export function doctorReport(checks: Check[]): string {
+  return lines(checks.map(({ ok, name, detail }) => `${ok ? '✓' : '✗'} ${name}: ${printable(detail)}`));
+}
+
+function contextLines({ tokens, files: kept, excluded, coverage }: ContextReport): string[] {
+  const share = coverage < 1 ? `, ${Math.floor(coverage * 100)} % of them read` : '';
+  return [
+    row('Context', `${count(tokens)} tokens from ${files(kept)}${share}`),
+    row('Left out', excluded.length > 0 ? leftOut(excluded) : 'nothing'),
+  ];
+}
+
+/** `7 files: 4 binary, 3 lock file` */
+function leftOut(excluded: ExcludedFile[]): string {
+  const byReason = new Map<string, number>();
+  let total = 0;
+  for (const { reason } of excluded) {
+    // A whole folder is one entry that says how many files it stands for; details of one file are not for a sum.
+    const covered = Number(/\((\d+) files\)$/.exec(reason)?.[1] ?? 1);
+    const kind = reason.replace(/[:(].*/, '').trim();
+    byReason.set(kind, (byReason.get(kind) ?? 0) + covered);
+    total += covered;
+  }
+  const groups = [...byReason].sort(([, a], [, b]) => b - a).map(([kind, n]) => `${count(n)} ${kind}`);
+  return `${files(total)}: ${groups.join(', ')}`;
+}
+
+function citationLine({ file, startLine, endLine, mass }: Citation): string {
+  const share = mass === undefined ? '' : `${Math.round(mass * 100)} %`;
+  const place = startLine === endLine ? String(startLine) : `${startLine}-${endLine}`;
+  return `  ${share.padStart(5)}  ${printable(file)}:${place}`;
+}
+
+function prefillClause(timing: PrefillReport): string {
+  return timing.prefillTokens > 0 ? ` (${prefilled(timing)})` : '';
+}
+
+function prefilled({ prefillTokens, prefillMs }: PrefillReport): string {
+  const rate = prefillMs > 0 ? `, ${count(Math.round((prefillTokens * 1000) / prefillMs))} tokens/s` : '';
+  return `${count(prefillTokens)} tokens read in ${duration(prefillMs)}${rate}`;
+}
+
+function memoryLine({ ramBytes, diskBytes, gpuBytes }: MemoryReport): string {
+  return row('Memory', `RAM ${bytes(ramBytes)}, disk ${bytes(diskBytes)}, GPU ${bytes(gpuBytes)}`);
+}
+
+const row = (name: string, text: string): string => `${name.padEnd(10)}${text}`;
+const lines = (all: string[]): string => all.map((line) => `${line}\n`).join('');

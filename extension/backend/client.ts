@@ -1,0 +1,135 @@
+import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { CancellationToken, LogOutputChannel } from 'vscode';
+import type { RequestType } from 'vscode-jsonrpc';
+import { CloseAction, ErrorAction, LanguageClient, RevealOutputChannelOn } from 'vscode-languageclient/node';
+import type { LanguageClientOptions } from 'vscode-languageclient/node';
+import { progress, PROTOCOL_VERSION } from '../../backend/protocol.ts';
+import type { InitializeOptions, Progress } from '../../backend/protocol.ts';
+import type { BackendState } from '../events.ts';
+import { startBackend } from './process.ts';
+import type { BackendProcess } from './process.ts';
+import { Restarts } from './restarts.ts';
+
+/** Thrown when there is no backend to ask, with a sentence for the user. */
+export class BackendUnavailable extends Error {}
+
+/** The client's own error messages go to the log: what users see is ours. */
+class QuietClient extends LanguageClient {
+  override error(message: string, data?: unknown): void {
+    super.error(message, data, false);
+  }
+}
+
+interface Connection {
+  client: LanguageClient;
+  process: BackendProcess;
+}
+
+/** The one backend process of this window: started by the first request, started again when it dies. */
+export class Backend {
+  #connection: Promise<Connection> | undefined;
+  readonly #restarts = new Restarts();
+
+  constructor(
+    private readonly script: string,
+    private readonly log: LogOutputChannel,
+    private readonly onState: (state: BackendState) => void,
+  ) {}
+
+  /** Sends a request; its progress comes in order and before the result. */
+  async request<P extends object, R, E>(
+    type: RequestType<P, R, E>,
+    params: P,
+    onProgress: (progress: Progress) => void,
+    cancellation: CancellationToken,
+  ): Promise<R> {
+    const { client, process } = await this.#connect();
+    const partialResultToken = randomUUID();
+    const listener = client.onProgress(progress, partialResultToken, onProgress);
+    try {
+      // By name: the client brings another copy of vscode-jsonrpc, whose `RequestType` is another class.
+      return await client.sendRequest<R>(type.method, { ...params, partialResultToken }, cancellation);
+    } catch (error) {
+      if (!process.stream.destroyed) throw error;
+      const reason = await process.ended;
+      throw new BackendUnavailable(
+        `The backend stopped (${reason}) before it had answered. Please try again.`,
+      );
+    } finally {
+      listener.dispose();
+    }
+  }
+
+  async restart(): Promise<void> {
+    await this.stop();
+    this.#restarts.forget();
+    await this.#connect();
+  }
+
+  /** Ends the process; the next request starts another one. */
+  async stop(): Promise<void> {
+    const connection = this.#connection;
+    this.#connection = undefined;
+    this.onState('stopped');
+    try {
+      const { client, process } = (await connection) ?? {};
+      await client?.stop().finally(() => process?.dispose());
+    } catch (error) {
+      this.log.debug(`While stopping the backend: ${String(error)}`);
+    }
+  }
+
+  #connect(delayMs = 0): Promise<Connection> {
+    return (this.#connection ??= this.#open(delayMs));
+  }
+
+  async #open(delayMs: number): Promise<Connection> {
+    this.onState('starting');
+    try {
+      await sleep(delayMs);
+      const process = await startBackend(this.script, (line) => this.log.info(line));
+      this.log.info(`Backend process ${process.pid} started.`);
+      const connection = { client: this.#createClient(process), process };
+      await connection.client.start();
+      this.onState('running');
+      return connection;
+    } catch (error) {
+      this.log.error(error instanceof Error ? error : String(error));
+      this.#connection = undefined;
+      this.onState('failed');
+      const reason = error instanceof Error ? error.message : String(error);
+      throw new BackendUnavailable(`The backend could not be started: ${reason}. The log tells more.`);
+    }
+  }
+
+  #createClient(process: BackendProcess): LanguageClient {
+    const initializationOptions: InitializeOptions = { protocol: PROTOCOL_VERSION };
+    const options: LanguageClientOptions = {
+      outputChannel: this.log,
+      revealOutputChannelOn: RevealOutputChannelOn.Never,
+      initializationOptions,
+      initializationFailedHandler: () => false,
+      errorHandler: {
+        error: () => ({ action: ErrorAction.Continue, handled: true }),
+        closed: () => {
+          if (client.isRunning()) void this.#restartAfterCrash(process);
+          return { action: CloseAction.DoNotRestart, handled: true };
+        },
+      },
+    };
+    const transports = () => Promise.resolve({ reader: process.stream, writer: process.stream });
+    const client = new QuietClient('repowave', 'RepoWave', transports, options);
+    return client;
+  }
+
+  /** A new client for every process: one way for the first start and for all others. */
+  async #restartAfterCrash(process: BackendProcess): Promise<void> {
+    process.dispose();
+    this.#connection = undefined;
+    const delay = this.#restarts.next(Date.now());
+    this.log.error(`Backend process ${process.pid} is gone (${await process.ended}).`);
+    if (delay === null) this.onState('failed');
+    else await this.#connect(delay).catch(() => undefined); // told by the state, and by the next request
+  }
+}

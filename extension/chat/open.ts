@@ -1,0 +1,29 @@
+import fs from 'node:fs/promises';
+import path from 'node:path';
+import * as vscode from 'vscode';
+import type { Citation } from '../../backend/protocol.ts';
+import { resolveInside } from './inside.ts';
+
+/** Opens an editor at a cited place. A path that leads out of the repository is refused. */
+export async function openCitation(root: string, { file, startLine, endLine }: Citation): Promise<void> {
+  const target = resolveInside(root, file);
+  if (!target || !(await staysInside(root, target))) {
+    void vscode.window.showWarningMessage(`${file} is not in the folder any more, so it cannot be shown.`);
+    return;
+  }
+  const document = await vscode.workspace.openTextDocument(vscode.Uri.file(target));
+  const last = document.lineAt(Math.min(endLine, document.lineCount) - 1);
+  const first = document.lineAt(Math.min(startLine, document.lineCount) - 1);
+  const selection = new vscode.Range(first.range.start, last.range.end);
+  await vscode.window.showTextDocument(document, { selection, preview: true, preserveFocus: false });
+}
+
+/** A link in the folder may still lead out of it. */
+async function staysInside(root: string, target: string): Promise<boolean> {
+  try {
+    const [realRoot, realTarget] = await Promise.all([fs.realpath(root), fs.realpath(target)]);
+    return resolveInside(realRoot, path.relative(realRoot, realTarget)) !== undefined;
+  } catch {
+    return false;
+  }
+}

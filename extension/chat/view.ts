@@ -1,0 +1,139 @@
+import * as vscode from 'vscode';
+import { localFolders } from '../folders.ts';
+import type { Session } from '../session.ts';
+import { chatHtml } from './html.ts';
+import type { FromWebview, ToWebview } from './messages.ts';
+import { initialChat, reduceChat } from './model.ts';
+import type { ChatEvent, ChatState } from './model.ts';
+import { openCitation } from './open.ts';
+
+const VIEW = 'repowave.chat';
+/** Tokens come faster than anyone reads: the webview gets at most ten states a second. */
+const POST_INTERVAL_MS = 100;
+/** A longer selection is no word to ask about. */
+const MAX_SELECTION = 80;
+
+export function registerChat(
+  extension: vscode.ExtensionContext,
+  session: Session,
+  log: vscode.LogOutputChannel,
+): Chat {
+  const chat = new Chat(extension.extensionUri, session, log);
+  extension.subscriptions.push(
+    vscode.window.registerWebviewViewProvider(VIEW, chat),
+    session.onEvent((event) => chat.update(event)),
+    vscode.workspace.onDidChangeWorkspaceFolders(() => chat.updateFolders()),
+  );
+  chat.updateFolders();
+  return chat;
+}
+
+/** The chat view. Its state lives here, so that the webview can come and go. */
+export class Chat implements vscode.WebviewViewProvider {
+  #state: ChatState = initialChat;
+  #webview: vscode.Webview | undefined;
+  #post: NodeJS.Timeout | undefined;
+  /** The question box shall get the focus once the webview is ready. */
+  #focus: Extract<ToWebview, { type: 'focus' }> | undefined;
+
+  constructor(
+    private readonly extensionUri: vscode.Uri,
+    private readonly session: Session,
+    private readonly log: vscode.LogOutputChannel,
+  ) {}
+
+  resolveWebviewView(view: vscode.WebviewView): void {
+    const { webview } = view;
+    const assets = vscode.Uri.joinPath(this.extensionUri, 'dist');
+    webview.options = { enableScripts: true, localResourceRoots: [assets] };
+    webview.onDidReceiveMessage((message: FromWebview) => this.#receive(message, webview));
+    // A hidden webview loses its page; when it comes back it says `ready` again.
+    view.onDidChangeVisibility(() => {
+      if (!view.visible) this.#webview = undefined;
+    });
+    view.onDidDispose(() => (this.#webview = undefined));
+    webview.html = chatHtml(webview, this.extensionUri);
+  }
+
+  /** Shows the view with the cursor in the question box; a selected word becomes part of the question. */
+  async ask(): Promise<void> {
+    this.#focus = { type: 'focus', ...selectedWord() };
+    await vscode.commands.executeCommand(`${VIEW}.focus`);
+    this.#sendFocus();
+  }
+
+  clear(): void {
+    this.update({ type: 'clear' });
+  }
+
+  updateFolders(): void {
+    this.update({ type: 'folders', open: localFolders().length > 0 });
+  }
+
+  update(event: ChatEvent): void {
+    const before = this.#state;
+    this.#state = reduceChat(before, event);
+    if (this.#state === before) return;
+    this.#post ??= setTimeout(() => this.#sendState(), POST_INTERVAL_MS);
+  }
+
+  #sendState(): void {
+    clearTimeout(this.#post);
+    this.#post = undefined;
+    this.#send({ type: 'state', state: this.#state });
+  }
+
+  #sendFocus(): void {
+    if (!this.#webview || !this.#focus) return;
+    this.#send(this.#focus);
+    this.#focus = undefined;
+  }
+
+  #send(message: ToWebview): void {
+    void this.#webview?.postMessage(message);
+  }
+
+  async #receive(message: FromWebview, webview: vscode.Webview): Promise<void> {
+    switch (message.type) {
+      case 'ready':
+        this.#webview = webview;
+        this.#sendState();
+        return this.#sendFocus();
+      case 'ask':
+        return this.session.ask(message.question);
+      case 'cancel':
+        return this.session.cancel();
+      case 'open':
+        return this.#open(message);
+      case 'remedy':
+        return this.#remedy(message);
+    }
+  }
+
+  async #open({ turn, citation }: Extract<FromWebview, { type: 'open' }>): Promise<void> {
+    const root = this.#state.turns.find(({ id }) => id === turn)?.activity.root;
+    if (root) await openCitation(root, citation);
+  }
+
+  async #remedy({ turn, remedy }: Extract<FromWebview, { type: 'remedy' }>): Promise<void> {
+    const activity = this.#state.turns.find(({ id }) => id === turn)?.activity;
+    switch (remedy) {
+      case 'retry':
+        return activity?.kind === 'ask' ? this.session.ask(activity.question) : this.session.read();
+      case 'restart':
+        await vscode.commands.executeCommand('repowave.restart');
+        return;
+      case 'log':
+        return this.log.show();
+      case 'openFolder':
+        await vscode.commands.executeCommand('workbench.action.files.openFolder');
+    }
+  }
+}
+
+function selectedWord(): { draft: string } | undefined {
+  const editor = vscode.window.activeTextEditor;
+  const text = editor?.document.getText(editor.selection).trim();
+  if (!text || text.length > MAX_SELECTION || text.includes('\n')) return undefined;
+  return { draft: `\`${text}\` ` };
+}

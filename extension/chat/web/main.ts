@@ -1,0 +1,155 @@
+import './chat.css';
+import { count } from '../../format.ts';
+import type { FromWebview, ToWebview } from '../messages.ts';
+import type { ChatState, Scope } from '../model.ts';
+import { button, element, icon } from './dom.ts';
+import { scopeText, TurnElement } from './turn.ts';
+
+declare function acquireVsCodeApi(): {
+  postMessage(message: FromWebview): void;
+  getState(): { draft: string } | undefined;
+  setState(state: { draft: string }): void;
+};
+
+const SUGGESTIONS = [
+  'What does this project do?',
+  'Where does the program start?',
+  'How are the tests organised?',
+];
+/** Within this many pixels of its end the transcript follows the answer. */
+const NEAR_END = 24;
+
+const vscode = acquireVsCodeApi();
+const post = (message: FromWebview) => vscode.postMessage(message);
+const byId = <T extends HTMLElement>(id: string) => document.getElementById(id) as T;
+
+const transcript = byId('transcript');
+const composer = byId<HTMLFormElement>('composer');
+const question = byId<HTMLTextAreaElement>('question');
+const send = byId<HTMLButtonElement>('send');
+const scope = byId<HTMLDetailsElement>('scope');
+const turns = new Map<number, TurnElement>();
+let busy = false;
+
+addEventListener('message', ({ data }: MessageEvent<ToWebview>) => {
+  if (data.type === 'state') show(data.state);
+  else focusQuestion(data.draft);
+});
+
+composer.addEventListener('submit', (event) => {
+  event.preventDefault();
+  if (busy) post({ type: 'cancel' });
+  else ask(question.value);
+});
+
+question.addEventListener('keydown', (event) => {
+  if (event.key !== 'Enter' || event.shiftKey || event.isComposing) return;
+  event.preventDefault();
+  if (!busy) ask(question.value);
+});
+
+question.addEventListener('input', () => draftChanged());
+
+addEventListener('keydown', (event) => {
+  if (event.key === 'Escape' && busy) post({ type: 'cancel' });
+});
+
+setInterval(() => {
+  for (const line of document.querySelectorAll<HTMLElement>('.progress[data-since]:not([hidden])')) {
+    const seconds = line.querySelector('.seconds');
+    if (seconds) seconds.textContent = `${Math.floor((Date.now() - Number(line.dataset.since)) / 1000)}s`;
+  }
+}, 1000);
+
+question.value = vscode.getState()?.draft ?? '';
+showSend();
+post({ type: 'ready' });
+
+function ask(text: string): void {
+  if (!text.trim()) return;
+  post({ type: 'ask', question: text.trim() });
+  question.value = '';
+  draftChanged();
+}
+
+function draftChanged(): void {
+  vscode.setState({ draft: question.value });
+  showSend();
+}
+
+function focusQuestion(draft: string | undefined): void {
+  question.focus();
+  if (!draft || question.value) return;
+  question.value = draft;
+  question.setSelectionRange(draft.length, draft.length);
+  draftChanged();
+}
+
+function show(state: ChatState): void {
+  busy = state.turns.at(-1)?.status === 'working';
+  const asked = state.turns.some(({ id }) => !turns.has(id));
+  const atEnd = transcript.scrollHeight - transcript.scrollTop - transcript.clientHeight < NEAR_END;
+  showTurns(state);
+  showScope(state.scope);
+  showSend();
+  // The user who has scrolled away to read is left there, unless the user has just asked.
+  if (asked || atEnd) transcript.scrollTop = transcript.scrollHeight;
+}
+
+function showTurns(state: ChatState): void {
+  for (const [id, turn] of turns) {
+    if (state.turns.some((other) => other.id === id)) continue;
+    turn.root.remove();
+    turns.delete(id);
+  }
+  transcript.querySelector('.empty')?.remove();
+  if (state.turns.length === 0) transcript.append(empty(state.folderOpen));
+  for (const turn of state.turns) {
+    let view = turns.get(turn.id);
+    if (!view) {
+      view = new TurnElement(turn, post);
+      turns.set(turn.id, view);
+      transcript.append(view.root);
+    }
+    view.update(turn);
+  }
+}
+
+function empty(folderOpen: boolean): HTMLElement {
+  const about = folderOpen
+    ? 'It reads every file of this folder with a model on your own machine, and answers with the lines that the answer rests on.'
+    : 'RepoWave answers questions about a folder: please open one.';
+  const openFolder = () => post({ type: 'remedy', turn: 0, remedy: 'openFolder' });
+  const actions = folderOpen
+    ? element('div', 'suggestions', ...SUGGESTIONS.map((text) => button('', () => ask(text), text)))
+    : button('action primary', openFolder, 'Open Folder');
+  return element(
+    'div',
+    'empty',
+    icon('waves'),
+    element('h1', '', 'Ask the repository'),
+    element('p', '', about),
+    actions,
+  );
+}
+
+function showScope(context: Scope | null): void {
+  scope.hidden = !context;
+  if (!context) return;
+  const [summary, list] = [scope.querySelector('summary'), scope.querySelector('ul')];
+  const text = scopeText(context);
+  if (!summary || !list || summary.textContent === text) return;
+  summary.textContent = text;
+  const items = context.excluded.map(({ file, reason }) => element('li', '', `${file}: ${reason}`));
+  const more = context.leftOut - context.excluded.length;
+  list.replaceChildren(...items, ...(more > 0 ? [element('li', '', `and ${count(more)} more`)] : []));
+}
+
+function showSend(): void {
+  const label = busy ? 'Cancel (Escape)' : 'Ask (Enter)';
+  send.disabled = !busy && !question.value.trim();
+  if (send.title === label) return;
+  send.title = label;
+  send.setAttribute('aria-label', label);
+  send.replaceChildren(icon(busy ? 'stop' : 'send'));
+}

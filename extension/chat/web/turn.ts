@@ -1,0 +1,150 @@
+/** One turn on the page: the question, the answer, its sources, its progress, its error. */
+import type { Citation } from '../../../backend/protocol.ts';
+import type { Remedy } from '../../events.ts';
+import { count, counted, percent, phaseTitle, progressFigures } from '../../format.ts';
+import { placeOf } from '../links.ts';
+import type { FromWebview } from '../messages.ts';
+import type { Scope, Turn } from '../model.ts';
+import { button, element } from './dom.ts';
+import { linkCitations, showMarkdown } from './markdown.ts';
+
+type Post = (message: FromWebview) => void;
+
+const REMEDIES: Record<Remedy, string> = {
+  retry: 'Try Again',
+  restart: 'Restart Backend',
+  log: 'Show Log',
+  openFolder: 'Open Folder',
+};
+
+export class TurnElement {
+  readonly root = element('article', 'turn');
+  readonly #answer = element('div', 'answer');
+  readonly #progress = element('div', 'progress');
+  readonly #footer = element('div');
+  #shown = '';
+
+  constructor(
+    turn: Turn,
+    private readonly post: Post,
+  ) {
+    if (turn.activity.kind === 'ask') this.root.append(element('p', 'question', turn.activity.question));
+    this.root.append(this.#answer, this.#progress, this.#footer);
+  }
+
+  update(turn: Turn): void {
+    const state = JSON.stringify(turn);
+    if (state === this.#shown) return;
+    this.#shown = state;
+    this.root.dataset.status = turn.status;
+    // Screen readers wait for the whole answer instead of reading every draft of it.
+    this.root.setAttribute('aria-busy', String(turn.status === 'working'));
+    showMarkdown(this.#answer, turn.answer);
+    showProgress(this.#progress, turn);
+    if (turn.status === 'working') return;
+    linkCitations(this.#answer, turn.citations, ({ text, link }) =>
+      link ? this.#link('link', turn, link, text) : element('span', '', text),
+    );
+    this.#footer.replaceChildren(...this.#ending(turn));
+  }
+
+  #ending(turn: Turn): HTMLElement[] {
+    const parts: HTMLElement[] = [];
+    if (turn.citations.length > 0) parts.push(this.#sources(turn));
+    const note = noteOf(turn);
+    if (note) parts.push(element('p', 'note', note));
+    if (turn.problem) parts.push(this.#problem(turn));
+    return parts;
+  }
+
+  #sources(turn: Turn): HTMLElement {
+    const items = turn.citations.map((citation) => {
+      const { file, mass } = citation;
+      const slash = file.lastIndexOf('/') + 1;
+      const parts = [element('span', 'name', placeOf({ ...citation, file: file.slice(slash) }))];
+      if (slash > 0) parts.push(element('span', 'folder', file.slice(0, slash - 1)));
+      if (mass !== undefined) parts.push(element('span', 'mass', `${Math.round(100 * mass)}%`));
+      const source = this.#link('', turn, citation, ...parts);
+      source.title = mass === undefined ? placeOf(citation) : `${placeOf(citation)}\n${attention(mass)}`;
+      return element('li', '', source);
+    });
+    return element('section', 'sources', element('h2', '', 'Sources'), element('ul', '', ...items));
+  }
+
+  #link(
+    className: string,
+    turn: Turn,
+    citation: Citation,
+    ...children: (Node | string)[]
+  ): HTMLButtonElement {
+    const link = button(className, () => this.post({ type: 'open', turn: turn.id, citation }), ...children);
+    link.title = placeOf(citation);
+    return link;
+  }
+
+  #problem(turn: Turn): HTMLElement {
+    const { message, remedies } = turn.problem ?? { message: '', remedies: [] };
+    const actions = remedies.map((remedy, i) =>
+      button(
+        `action ${i === 0 ? 'primary' : ''}`,
+        () => this.post({ type: 'remedy', turn: turn.id, remedy }),
+        REMEDIES[remedy],
+      ),
+    );
+    const box = element('div', 'problem', element('p', '', message), element('div', 'actions', ...actions));
+    box.setAttribute('role', 'alert');
+    return box;
+  }
+}
+
+function showProgress(target: HTMLElement, { status, progress, answer, id }: Turn): void {
+  target.hidden = status !== 'working' || (answer !== '' && !progress);
+  if (target.hidden) return;
+  if (!progress) {
+    // Its seconds are counted by `tick`.
+    if (!target.dataset.since) target.dataset.since = String(Date.now());
+    target.replaceChildren(element('span', 'title', 'Starting'), ' ', element('span', 'seconds', '0s'));
+    return;
+  }
+  delete target.dataset.since;
+  const share = percent(progress);
+  const line = element(
+    'div',
+    '',
+    element('span', 'title', phaseTitle(progress.phase)),
+    ` ${progressFigures(progress)}`,
+  );
+  target.replaceChildren(line);
+  if (share !== undefined) {
+    const fill = element('span');
+    fill.style.width = `${share}%`;
+    const bar = element('div', 'bar', fill);
+    bar.setAttribute('role', 'progressbar');
+    bar.setAttribute('aria-label', `${phaseTitle(progress.phase)}, turn ${id}`);
+    bar.setAttribute('aria-valuenow', String(share));
+    target.append(bar);
+  }
+}
+
+function noteOf(turn: Turn): string {
+  if (turn.status === 'cancelled') return turn.answer ? 'Stopped here.' : 'Cancelled.';
+  if (turn.scope) return `The repository is read: ${scopeText(turn.scope)}.`;
+  if (turn.status !== 'done') return '';
+  return [
+    turn.finish === 'length' ? 'The answer is as long as it can be' : '',
+    turn.finish === 'repetition' ? 'Ended because it repeated itself' : '',
+    turn.ttftMs === null ? '' : `First word after ${(turn.ttftMs / 1000).toFixed(1)} s`,
+    turn.decodeTokensPerSecond ? `${count(turn.decodeTokensPerSecond)} tokens/s` : '',
+  ]
+    .filter(Boolean)
+    .join(' · ');
+}
+
+/** `41,203 tokens, 120 files, 12 left out` */
+export function scopeText({ tokens, files, leftOut }: Scope): string {
+  return `${counted(tokens, 'token')}, ${counted(files, 'file')}, ${count(leftOut)} left out`;
+}
+
+function attention(mass: number): string {
+  return `${Math.round(100 * mass)}% of the attention that the answer paid to the repository`;
+}

@@ -1,0 +1,17 @@
+import path from 'node:path';
+import * as vscode from 'vscode';
+import type { Chat } from './chat/view.ts';
+import type { Session } from './session.ts';
+
+/** What the features share. */
+export interface Ctx {
+  readonly extension: vscode.ExtensionContext;
+  readonly log: vscode.LogOutputChannel;
+  readonly session: Session;
+  readonly chat: Chat;
+}
+
+/** Tests put another backend in its place. */
+export function backendScript(extension: vscode.ExtensionContext): string {
+  return process.env.REPOWAVE_BACKEND || path.join(extension.extensionPath, 'dist', 'backend.mjs');
+}

@@ -1,0 +1,24 @@
+import * as vscode from 'vscode';
+
+/** The folders of this window that lie on a disk. */
+export function localFolders(): readonly vscode.WorkspaceFolder[] {
+  return (vscode.workspace.workspaceFolders ?? []).filter(({ uri }) => uri.scheme === 'file');
+}
+
+/** Picks the folder to ask: the only one, or the one that was chosen before, or the user's choice. */
+export class FolderChoice {
+  #chosen: vscode.WorkspaceFolder | undefined;
+
+  /** `again`: let the user choose anew. Undefined when there is no folder or the user has turned away. */
+  async pick({ again = false } = {}): Promise<vscode.WorkspaceFolder | undefined> {
+    const folders = localFolders();
+    if (folders.length < 2) return folders[0];
+    const chosen = folders.find(({ uri }) => uri.toString() === this.#chosen?.uri.toString());
+    if (chosen && !again) return chosen;
+    this.#chosen = await vscode.window.showWorkspaceFolderPick({
+      placeHolder: 'Which folder shall RepoWave read?',
+      ignoreFocusOut: true,
+    });
+    return this.#chosen;
+  }
+}

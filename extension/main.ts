@@ -1,0 +1,39 @@
+import * as vscode from 'vscode';
+import { registerStatus } from './budget/status.ts';
+import { registerChat } from './chat/view.ts';
+import { commands } from './commands.ts';
+import { backendScript } from './ctx.ts';
+import type { Ctx } from './ctx.ts';
+import { Session } from './session.ts';
+
+let session: Session | undefined;
+
+/** Cheap: no backend is started before something is asked. */
+export function activate(extension: vscode.ExtensionContext): void {
+  const log = vscode.window.createOutputChannel('RepoWave', { log: true });
+  session = new Session(backendScript(extension), log);
+  extension.subscriptions.push(log, session);
+  const chat = registerChat(extension, session, log);
+  registerStatus(extension, session);
+  registerCommands({ extension, log, session, chat });
+}
+
+export async function deactivate(): Promise<void> {
+  await session?.stop();
+}
+
+function registerCommands(ctx: Ctx): void {
+  for (const [name, run] of Object.entries(commands)) {
+    const command = vscode.commands.registerCommand(name, async () => {
+      try {
+        await run(ctx);
+      } catch (error) {
+        ctx.log.error(error instanceof Error ? error : String(error));
+        const message = error instanceof Error ? error.message : String(error);
+        const show = await vscode.window.showErrorMessage(message, 'Show Log');
+        if (show) ctx.log.show();
+      }
+    });
+    ctx.extension.subscriptions.push(command);
+  }
+}

@@ -1,0 +1,113 @@
+import * as vscode from 'vscode';
+import { AskRequest, IndexRequest } from '../backend/protocol.ts';
+import type { Progress } from '../backend/protocol.ts';
+import { Backend, BackendUnavailable } from './backend/client.ts';
+import type { Activity, Problem, SessionEvent } from './events.ts';
+import { FolderChoice, localFolders } from './folders.ts';
+import { NO_FOLDER, problemOf, UNAVAILABLE } from './problems.ts';
+import { readSettings } from './settings.ts';
+
+/**
+ * What this window asks the backend, one thing at a time. It says what happens in {@link onEvent}; the chat and
+ * the status bar make their pictures of it.
+ */
+export class Session implements vscode.Disposable {
+  readonly #events = new vscode.EventEmitter<SessionEvent>();
+  readonly onEvent = this.#events.event;
+  readonly #backend: Backend;
+  readonly #folders = new FolderChoice();
+  #cancellation: vscode.CancellationTokenSource | undefined;
+
+  constructor(
+    script: string,
+    private readonly log: vscode.LogOutputChannel,
+  ) {
+    this.#backend = new Backend(script, log, (state) => this.#events.fire({ type: 'backend', state }));
+  }
+
+  get busy(): boolean {
+    return this.#cancellation !== undefined;
+  }
+
+  async ask(question: string): Promise<void> {
+    const folder = await this.#pickFolder();
+    if (folder) await this.#run({ kind: 'ask', root: folder.uri.fsPath, question }, folder);
+  }
+
+  /** Reads the repository without a question, so that the first answer comes at once. */
+  async read(): Promise<void> {
+    const folder = await this.#pickFolder({ again: true });
+    if (folder) await this.#run({ kind: 'read', root: folder.uri.fsPath }, folder);
+  }
+
+  cancel(): void {
+    this.#cancellation?.cancel();
+  }
+
+  async restart(): Promise<void> {
+    this.cancel();
+    await this.#backend.restart();
+  }
+
+  async stop(): Promise<void> {
+    this.cancel();
+    await this.#backend.stop();
+  }
+
+  dispose(): void {
+    this.#events.dispose();
+  }
+
+  async #pickFolder(options?: { again: boolean }): Promise<vscode.WorkspaceFolder | undefined> {
+    if (localFolders().length > 0) return this.#folders.pick(options);
+    const open = await vscode.window.showInformationMessage(NO_FOLDER.message, 'Open Folder');
+    if (open) await vscode.commands.executeCommand('workbench.action.files.openFolder');
+    return undefined;
+  }
+
+  async #run(activity: Activity, folder: vscode.WorkspaceFolder): Promise<void> {
+    if (this.busy) return;
+    const source = new vscode.CancellationTokenSource();
+    this.#cancellation = source;
+    this.#events.fire({ type: 'started', activity });
+    // A cancelled activity is over for the user at once, also while the backend is still starting.
+    const cancelled = new Promise<SessionEvent>((resolve) => {
+      source.token.onCancellationRequested(() => resolve({ type: 'cancelled' }));
+    });
+    const outcome = await Promise.race([this.#request(activity, folder, source.token), cancelled]);
+    this.#cancellation = undefined;
+    source.dispose();
+    this.#events.fire(outcome);
+  }
+
+  async #request(
+    activity: Activity,
+    folder: vscode.WorkspaceFolder,
+    token: vscode.CancellationToken,
+  ): Promise<SessionEvent> {
+    const settings = readSettings(vscode.workspace.getConfiguration('repowave', folder));
+    const params = { root: activity.root, ...settings };
+    const onProgress = (progress: Progress) => {
+      if (!token.isCancellationRequested) this.#events.fire({ type: 'progress', progress });
+    };
+    try {
+      if (activity.kind === 'read') {
+        const result = await this.#backend.request(IndexRequest, params, onProgress, token);
+        return { type: 'read', result };
+      }
+      const question = { ...params, question: activity.question };
+      const result = await this.#backend.request(AskRequest, question, onProgress, token);
+      return { type: 'answered', result };
+    } catch (error) {
+      const problem = this.#problem(error);
+      return problem ? { type: 'failed', problem } : { type: 'cancelled' };
+    }
+  }
+
+  #problem(error: unknown): Problem | undefined {
+    if (error instanceof BackendUnavailable) return { message: error.message, remedies: UNAVAILABLE };
+    const problem = problemOf(error);
+    if (problem) this.log.error(error instanceof Error ? error : String(error));
+    return problem;
+  }
+}

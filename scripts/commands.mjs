@@ -1,0 +1,57 @@
+/** What `npm start`, `npm test` and the others do once everything is there. */
+import { pathToFileURL } from 'node:url';
+import { at } from './paths.mjs';
+import { attach } from './children.mjs';
+
+/** @typedef {'packages' | 'headers' | 'native' | 'bundles'} StepName */
+/** @typedef {{ needs: (args: string[]) => StepName[], run: (args: string[]) => Promise<void> }} Command */
+
+/** @type {StepName[]} */
+const everything = ['packages', 'headers', 'native', 'bundles'];
+/** @type {StepName[]} */
+const javascript = ['packages', 'bundles'];
+const HELP = new Set(['-h', '--help', 'help', '-V', '--version']);
+
+/** @type {Record<string, Command>} */
+export const commands = {
+  run: { needs: (args) => (asksForHelp(args) ? javascript : everything), run: runCli },
+  build: { needs: () => everything, run: () => Promise.resolve() },
+  test: {
+    needs: () => everything,
+    run: (args) => inTurn(...(args.length ? [] : [check]), () => node(at('test/run.mjs'), ...args)),
+  },
+  bench: { needs: () => everything, run: (args) => inTurn(() => tsx('test/bench/main.ts', args)) },
+  eval: { needs: () => everything, run: (args) => inTurn(() => tsx('test/eval/main.ts', args)) },
+  package: { needs: () => everything, run: () => inTurn(() => node(at('scripts/package.mjs'))) },
+};
+
+/** @param {string[]} args @returns {boolean} */
+export function asksForHelp(args) {
+  const own = args.includes('--') ? args.slice(0, args.indexOf('--')) : args;
+  return own.length === 0 || own.some((arg) => HELP.has(arg));
+}
+
+/** In this very process: signals, input, output and exit code are the command line's own. @param {string[]} args */
+async function runCli(args) {
+  const cli = at('dist', 'cli.mjs');
+  process.argv = [process.execPath, cli, ...args];
+  // npm runs scripts in the package's folder; a relative --repo means the folder that the user is in.
+  process.env.REPOWAVE_CWD ??= process.env.INIT_CWD ?? process.cwd();
+  await import(pathToFileURL(cli).href);
+}
+
+/** Runs until one fails, and fails as that one. @param {(() => Promise<number>)[]} jobs */
+async function inTurn(...jobs) {
+  for (const job of jobs) {
+    process.exitCode = await job();
+    if (process.exitCode !== 0) return;
+  }
+}
+
+const check = () => attach('npm', ['run', '--silent', 'check']);
+
+/** @param {string[]} args */
+const node = (...args) => attach(process.execPath, args);
+
+/** @param {string} file @param {string[]} args */
+const tsx = (file, args) => node('--import', 'tsx', at(file), ...args);

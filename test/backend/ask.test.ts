@@ -1,0 +1,233 @@
+import assert from 'node:assert/strict';
+import { mkdirSync, rmSync, truncateSync, utimesSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import test from 'node:test';
+import { AskRequest, IndexRequest, StoreRequest, type Progress } from '../../backend/protocol.ts';
+import { code, ended, Lab, logged, writeFiles } from './harness.ts';
+
+/** Too long to be read in one sequence. */
+const several = {
+  'src/apple.ts': code('apple'),
+  'src/banana.ts': code('banana'),
+  'src/cherry.ts': code('cherry'),
+  'src/date.ts': code('date'),
+};
+
+test('an answer is streamed, and the pieces are the whole', async (t) => {
+  const lab = new Lab(t, { 'main.ts': 'export const main = 1;\n' });
+  const client = await lab.client({ FAKE_ANSWER: 'Größe “42” 🌊 is in main.ts.' });
+  const seen: Progress[] = [];
+  const result = await lab.ask(client, 'Where?', (value) => seen.push(value));
+  assert.equal(result.answer, 'Größe “42” 🌊 is in main.ts.');
+  assert.equal(seen.map((value) => (value.kind === 'text' ? value.text : '')).join(''), result.answer);
+  assert.equal(result.finish, 'stop');
+  const kinds = seen.map((value) => (value.kind === 'phase' ? value.phase : value.kind));
+  assert.deepEqual([...new Set(kinds)], ['scan', 'load', 'prefill', 'context', 'text']);
+  assert.equal(result.context.files, 1);
+  assert.equal(result.citations[0]?.file, 'main.ts');
+});
+
+test('what was read once is not read again, even by another process', async (t) => {
+  const lab = new Lab(t, several);
+  const first = await lab.ask(await lab.client());
+  assert.equal(first.timing.prefillTokens, first.context.tokens);
+  lab.forgetPasses();
+  const second = await lab.ask(await lab.client());
+  assert.equal(second.timing.prefillTokens, 0);
+  assert.ok(
+    lab.passes().every(({ text }) => !text.includes('apple1()')),
+    'nothing but the question is run',
+  );
+  assert.deepEqual({ ...second.context }, { ...first.context });
+  assert.deepEqual(second.citations, first.citations);
+});
+
+test('an edit costs one segment', async (t) => {
+  const lab = new Lab(t, several);
+  const client = await lab.client();
+  await lab.ask(client);
+  const edited = `${code('cherry')}// edited\n`;
+  writeFiles(lab.repository, { 'src/cherry.ts': edited });
+  const { timing } = await lab.ask(client);
+  assert.equal(timing.prefillTokens, `// file: src/cherry.ts\n${edited}\n\n`.length);
+});
+
+test('every segment stands right behind the frame, the question behind the longest', async (t) => {
+  const lab = new Lab(t, several);
+  await lab.ask(await lab.client(), 'Where is banana7?');
+  const passes = lab.passes();
+  const frame = passes.filter(({ views }) => views.length === 0).reduce((sum, { tokens }) => sum + tokens, 0);
+  const stored = passes.filter(({ views }) => views.length === 1);
+  const starts = stored.filter(({ text }) => text.startsWith('// file'));
+  assert.deepEqual(new Set(starts.map(({ position }) => position)), new Set([frame]));
+  const longest = Math.max(...stored.map(({ position, tokens }) => position + tokens));
+  const question = passes.find(({ views }) => views.length > 1);
+  assert.equal(question?.position, longest);
+  assert.match(question.text, /^\n\nFiles that may matter: src\/banana\.ts.*\nQuestion: Where is banana7\?/);
+});
+
+test('segments that the question is not about are turned down, not off', async (t) => {
+  const words = ['apple', 'banana', 'cherry', 'date', 'elder', 'fig'];
+  const lab = new Lab(t, Object.fromEntries(words.map((word) => [`${word}.ts`, code(word)])));
+  await lab.ask(await lab.client(), 'What do fig1 and fig2 return?');
+  const [frame, ...segments] = lab.passes().at(-1)?.views ?? [];
+  assert.equal(frame, 0);
+  assert.equal(segments.length, 1 + words.length, 'the list of files and every file');
+  assert.equal(segments.at(-1), 0, 'fig.ts');
+  assert.ok(segments.includes(-4));
+});
+
+test('a cancelled reading keeps what was finished, and the next one goes on', async (t) => {
+  const lab = new Lab(t, several);
+  const backend = await lab.start({ FAKE_HOLD: 'cherry20()' });
+  const client = await lab.connect(backend);
+  const controller = new AbortController();
+  const asked = client.request(AskRequest, lab.params('Where?'), { signal: controller.signal });
+  const cancelled = assert.rejects(asked, { code: 'cancelled' });
+  await logged(backend, 'fake: holding');
+  controller.abort();
+  await cancelled;
+
+  const { timing, context } = await lab.ask(await lab.client());
+  assert.ok(timing.prefillTokens > 0 && timing.prefillTokens < context.tokens / 2, `${timing.prefillTokens}`);
+});
+
+test('a question that waits can be cancelled, and does not hold up the next', async (t) => {
+  const lab = new Lab(t, several);
+  const backend = await lab.start({ FAKE_HOLD: 'cherry20()' });
+  const client = await lab.connect(backend);
+  const [running, waiting] = [new AbortController(), new AbortController()];
+  const first = client.request(AskRequest, lab.params('First?'), { signal: running.signal });
+  const firstCancelled = assert.rejects(first, { code: 'cancelled' });
+  await logged(backend, 'fake: holding');
+  const second = client.request(AskRequest, lab.params('Second?'), { signal: waiting.signal });
+  waiting.abort();
+  await assert.rejects(second, { code: 'cancelled' });
+  running.abort();
+  await firstCancelled;
+  assert.equal((await client.request0(StoreRequest)).entries.length, 1);
+});
+
+test('a backend killed while reading loses no finished segment', async (t) => {
+  const lab = new Lab(t, several);
+  const backend = await lab.start({ FAKE_HOLD: 'date20()' });
+  const asked = assert.rejects(lab.ask(await lab.connect(backend)), { code: 'backendUnavailable' });
+  await logged(backend, 'fake: holding');
+  backend.child.kill('SIGKILL');
+  await asked;
+  await ended(backend);
+  const before = lab.stored('.seg').length;
+  const { timing } = await lab.ask(await lab.client());
+  assert.equal(lab.stored('.seg').length, before + 1);
+  assert.equal(timing.prefillTokens, `// file: src/date.ts\n${code('date')}\n\n`.length);
+});
+
+test('a torn segment file is read again', async (t) => {
+  const lab = new Lab(t, several);
+  await lab.ask(await lab.client());
+  const [torn] = lab.stored('.seg');
+  assert.ok(torn);
+  truncateSync(torn, 10);
+  const backend = await lab.start();
+  const [result] = await Promise.all([
+    lab.ask(await lab.connect(backend)),
+    logged(backend, 'computed again'),
+  ]);
+  assert.ok(result.timing.prefillTokens > 0);
+  assert.equal((await lab.ask(await lab.client())).timing.prefillTokens, 0);
+});
+
+test('two backends share one store', async (t) => {
+  const lab = new Lab(t, several);
+  const clients = await Promise.all([lab.client(), lab.client()]);
+  const results = await Promise.all(clients.map((client) => lab.ask(client)));
+  assert.deepEqual(results[0]?.context, results[1]?.context);
+  assert.equal(lab.stored('.txt').length, 1, 'one frame');
+  assert.equal((await lab.ask(await lab.client())).timing.prefillTokens, 0);
+});
+
+test('what a killed process was writing is swept away', async (t) => {
+  const lab = new Lab(t, several);
+  await lab.ask(await lab.client());
+  const [segment] = lab.stored('.seg');
+  assert.ok(segment);
+  const [old, fresh] = [`${segment}.tmp-1-0`, `${segment}.tmp-2-0`];
+  writeFileSync(old, '');
+  writeFileSync(fresh, '');
+  utimesSync(old, 0, 0);
+  writeFiles(lab.repository, { 'src/new.ts': code('new') });
+  await lab.ask(await lab.client());
+  assert.deepEqual(lab.stored('-0'), [fresh]);
+});
+
+test('control tokens in files and questions stay plain text', async (t) => {
+  const lab = new Lab(t, { 'main.ts': 'const x = "<special>";\n' });
+  const client = await lab.client();
+  await lab.ask(client, 'What is <special>?');
+  assert.ok(lab.passes().every(({ text }) => !text.includes('\u0001')));
+});
+
+test('an answer that goes round in circles is stopped', async (t) => {
+  const lab = new Lab(t, { 'main.ts': 'export {};\n' });
+  const result = await lab.ask(await lab.client({ FAKE_ANSWER: 'It is in main.ts. '.repeat(100) }));
+  assert.equal(result.finish, 'repetition');
+  assert.ok(result.answer.length < 18 * 6);
+});
+
+test('an answer that does not end is cut off where its room ends', async (t) => {
+  const lab = new Lab(t, { 'main.ts': 'export {};\n' });
+  const endless = Array.from({ length: 3000 }, (_, i) => String(i)).join(' ');
+  const result = await lab.ask(await lab.client({ FAKE_ANSWER: endless }));
+  assert.equal(result.finish, 'length');
+  assert.equal(result.answer.length, 1024);
+});
+
+test('bad questions and modes are refused in words', async (t) => {
+  const lab = new Lab(t, { 'main.ts': 'export {};\n' });
+  const client = await lab.client({ FAKE_CONTEXT: '8192' });
+  await assert.rejects(lab.ask(client, ' \n'), { code: 'questionEmpty' });
+  await assert.rejects(lab.ask(client, 'why '.repeat(3000)), {
+    code: 'questionTooLong',
+    message: /12,\d+ tokens .* room for \d,\d+: shorten it/,
+  });
+  await assert.rejects(client.request(AskRequest, lab.params('Where?', { mode: 'wave' })), {
+    code: 'usage',
+    message: /--mode exact/,
+  });
+  await assert.rejects(client.request(AskRequest, lab.params('Where?', { ramBytes: 100 })), {
+    code: 'outOfMemory',
+    message: /100 B/,
+  });
+});
+
+test('bad repositories and models are refused in words', async (t) => {
+  const lab = new Lab(t, { 'main.ts': 'export {};\n' });
+  const client = await lab.client();
+  const index = (params: object) => client.request(IndexRequest, { ...lab.params(''), ...params });
+  const empty = path.join(lab.root, 'empty');
+  mkdirSync(empty);
+  await assert.rejects(index({ root: path.join(lab.root, 'none') }), { code: 'repositoryMissing' });
+  await assert.rejects(index({ root: lab.model }), { code: 'repositoryNotAFolder' });
+  await assert.rejects(index({ root: empty }), { code: 'repositoryEmpty' });
+  await assert.rejects(index({ exclude: ['*'] }), { code: 'everythingExcluded' });
+  await assert.rejects(index({ model: 'no-such-model' }), { code: 'modelUnknown' });
+  truncateSync(lab.model, 60);
+  await assert.rejects(index({}), { code: 'modelCorrupt' });
+  rmSync(lab.model);
+  await assert.rejects(index({}), /./);
+});
+
+test('an index says what is in the store, and the store report counts it', async (t) => {
+  const lab = new Lab(t, { ...several, 'image.png': '\u0000\u0001' });
+  const client = await lab.client();
+  const { context, memory } = await client.request(IndexRequest, lab.params(''));
+  assert.equal(context.files, 4);
+  assert.deepEqual(
+    context.excluded.map(({ file }) => file),
+    ['image.png'],
+  );
+  assert.equal(memory.diskBytes, context.tokens * 4);
+  const report = await client.request0(StoreRequest);
+  assert.equal(report.entries[0]?.segments, lab.stored('.seg').length);
+  assert.ok(report.bytes > context.tokens);
+});

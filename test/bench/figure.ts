@@ -1,0 +1,101 @@
+/** What a benchmark tells: one figure per metric, ours against a peer measured in the same run. */
+
+/** One line of `--json`. `peer`, `peerName` and `ratio` are null where there is nothing to compare with. */
+export interface Figure {
+  suite: string;
+  case: string;
+  metric: string;
+  unit: string;
+  /** The median of the repeats. */
+  ours: number | null;
+  peer: number | null;
+  peerName: string | null;
+  /** ours / peer. */
+  ratio: number | null;
+  /** All that a reader needs to judge or repeat it, with the spread of both sides. */
+  conditions: Record<string, string | number | boolean | number[]>;
+}
+
+export interface SuiteOptions {
+  quick: boolean;
+  /** An id of the catalogue or a path. */
+  model: string;
+  threads: number;
+  /** Leave ours out: what the peer does on this machine. */
+  peerOnly: boolean;
+  /** Tells a person what is being measured. */
+  say: (text: string) => void;
+}
+
+export interface Suite {
+  cases: readonly string[];
+  run(name: string, options: SuiteOptions): Promise<Figure[]>;
+}
+
+/** @returns NaN for no samples */
+export function median(samples: readonly number[]): number {
+  const sorted = [...samples].sort((a, b) => a - b);
+  const middle = sorted.length / 2;
+  const upper = sorted[Math.floor(middle)] ?? NaN;
+  return sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] ?? NaN) + upper) / 2;
+}
+
+function medianOrNull(samples: readonly number[]): number | null {
+  return samples.length > 0 ? median(samples) : null;
+}
+
+export interface Comparison extends Pick<
+  Figure,
+  'suite' | 'case' | 'metric' | 'unit' | 'peerName' | 'conditions'
+> {
+  ours: readonly number[];
+  peer: readonly number[];
+}
+
+/** The figure of interleaved repeats of both sides. */
+export function compare({ ours, peer, ...rest }: Comparison): Figure {
+  const [a, b] = [medianOrNull(ours), medianOrNull(peer)];
+  return {
+    suite: rest.suite,
+    case: rest.case,
+    metric: rest.metric,
+    unit: rest.unit,
+    ours: a,
+    peer: b,
+    peerName: b === null ? null : rest.peerName,
+    ratio: a === null || b === null ? null : a / b,
+    conditions: { ...rest.conditions, oursSamples: [...ours], peerSamples: [...peer] },
+  };
+}
+
+/** The table for people: the ratio first, then minimum/median/maximum of each side. */
+export function table(figures: readonly Figure[]): string {
+  const rows = figures.map((figure) => [
+    figure.ratio === null ? '-' : `${figure.ratio.toFixed(2)}x`,
+    `${figure.suite} ${figure.case}`,
+    `${figure.metric} (${figure.unit})`,
+    spread(figure.ours, figure.conditions.oursSamples),
+    spread(figure.peer, figure.conditions.peerSamples),
+    figure.peerName ?? '-',
+  ]);
+  const all = [['ratio', 'case', 'metric', 'ours min/med/max', 'peer min/med/max', 'peer'], ...rows];
+  const widths = (all[0] ?? []).map((_, column) => Math.max(...all.map((row) => row[column]?.length ?? 0)));
+  return all
+    .map((row) =>
+      row
+        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+        .join('  ')
+        .trimEnd(),
+    )
+    .join('\n');
+}
+
+function spread(value: number | null, samples: Figure['conditions'][string] | undefined): string {
+  if (value === null) return '-';
+  if (!Array.isArray(samples) || samples.length === 0) return number(value);
+  return [Math.min(...samples), value, Math.max(...samples)].map(number).join(' / ');
+}
+
+function number(value: number): string {
+  return value >= 1000 ? Math.round(value).toString() : value.toPrecision(3);
+}

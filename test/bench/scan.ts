@@ -1,0 +1,76 @@
+/** How fast the repository reader takes a tree, beside git listing it and a plain read of every file. */
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { scan as scanRepository } from '../../backend/repo/scan.ts';
+import { compare, type Figure, type Suite } from './figure.ts';
+
+const FILE_BYTES = 10_000;
+const FILES = { quick: 5_000, full: 100_000 };
+
+/** The full case is 100,000 files in 1 GB of the temporary folder, removed afterwards. */
+export const scan: Suite = {
+  cases: ['large'],
+  async run(name, { quick, peerOnly, say }) {
+    const files = quick ? FILES.quick : FILES.full;
+    const root = mkdtempSync(join(tmpdir(), 'repowave-bench-'));
+    try {
+      say(`scan ${name}: writing ${files} files`);
+      writeTree(root, files);
+      return await measure(name, root, files, peerOnly);
+    } finally {
+      rmSync(root, { recursive: true, force: true });
+    }
+  },
+};
+
+/** The first scan and one that finds nothing changed, both beside the peer. */
+async function measure(name: string, root: string, files: number, peerOnly: boolean): Promise<Figure[]> {
+  const rate = async (work: () => Promise<unknown>) => [files / (await seconds(work))];
+  const peer = await rate(() => listAndRead(root));
+  const cache = new Map();
+  const ours = peerOnly ? [] : await rate(() => scanRepository({ root, cache }));
+  const unchanged = peerOnly ? [] : await rate(() => scanRepository({ root, cache }));
+  const peakMiB = Math.round(process.resourceUsage().maxRSS / 1024);
+  const shared = {
+    suite: 'scan',
+    case: name,
+    unit: 'files/s',
+    peer,
+    peerName: 'git ls-files + read of each file',
+    conditions: { files, bytesPerFile: FILE_BYTES, fileSystemCache: 'warm', peakMiB },
+  };
+  return [
+    compare({ ...shared, metric: 'filesPerSecond', ours }),
+    compare({ ...shared, metric: 'filesPerSecondUnchanged', ours: unchanged }),
+  ];
+}
+
+/** Code-like text, different in every file; old enough for the scan's cache. */
+function writeTree(root: string, files: number): void {
+  execFileSync('git', ['init', '-q'], { cwd: root });
+  for (let index = 0; index < files; index++) {
+    const folder = join(root, `group-${index % 40}`, `part-${index % 1_000}`);
+    mkdirSync(folder, { recursive: true });
+    let text = '';
+    for (let line = 0; text.length < FILE_BYTES; line++)
+      text += `export function compute${index}_${line}(first: number, second: string) {\n  return first * ${line} + second.length;\n}\n`;
+    writeFileSync(join(folder, `file-${index}.ts`), text);
+  }
+}
+
+async function listAndRead(root: string): Promise<void> {
+  const listed = execFileSync('git', ['ls-files', '-z', '-co', '--exclude-standard'], {
+    cwd: root,
+    maxBuffer: 1 << 30,
+  });
+  for (const path of listed.toString().split('\0').filter(Boolean)) await readFile(join(root, path));
+}
+
+async function seconds(work: () => Promise<unknown>): Promise<number> {
+  const start = performance.now();
+  await work();
+  return (performance.now() - start) / 1_000;
+}

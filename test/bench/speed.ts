@@ -1,0 +1,110 @@
+/** Tokens per second of the bare engine against llama-bench: the same weights, libraries and threads, turn by turn. */
+import os from 'node:os';
+import { fileURLToPath } from 'node:url';
+import { z } from 'zod';
+import { capture } from '../../scripts/children.mjs';
+import { at } from '../../scripts/paths.mjs';
+import { compare, type Figure, type Suite, type SuiteOptions } from './figure.ts';
+import type { Measurement } from './measurement.ts';
+import { modelPath } from './model.ts';
+import { buildPeer, measurePeer } from './peer.ts';
+
+type Shape = Pick<Measurement, 'kind' | 'depth' | 'tokens' | 'repeats'>;
+interface Case {
+  full: Shape & { rounds: number };
+  quick: Shape & { rounds: number };
+}
+
+const OursResult = z.object({ isa: z.string(), samples: z.array(z.number().positive()) });
+
+export const decode = suite('decode', {
+  depth0: {
+    full: { kind: 'decode', depth: 0, tokens: 64, repeats: 3, rounds: 3 },
+    quick: { kind: 'decode', depth: 0, tokens: 32, repeats: 2, rounds: 2 },
+  },
+  depth8k: {
+    full: { kind: 'decode', depth: 8192, tokens: 32, repeats: 3, rounds: 2 },
+    quick: { kind: 'decode', depth: 2048, tokens: 16, repeats: 2, rounds: 1 },
+  },
+});
+
+export const prefill = suite('prefill', {
+  pp8192: {
+    full: { kind: 'prefill', depth: 0, tokens: 8192, repeats: 1, rounds: 2 },
+    quick: { kind: 'prefill', depth: 0, tokens: 1024, repeats: 1, rounds: 2 },
+  },
+});
+
+function suite(name: string, cases: Record<string, Case>): Suite {
+  return {
+    cases: Object.keys(cases),
+    run: async (caseName, options) => {
+      const found = cases[caseName];
+      if (!found) throw new Error(`no case ${caseName}`);
+      return [await measure(name, caseName, options.quick ? found.quick : found.full, options)];
+    },
+  };
+}
+
+async function measure(
+  suite: string,
+  name: string,
+  { rounds, ...shape }: Shape & { rounds: number },
+  options: SuiteOptions,
+): Promise<Figure> {
+  const model = await modelPath(options.model);
+  const measurement = { ...shape, threads: options.threads, model };
+  options.say('building llama-bench unless it is there');
+  await buildPeer();
+  const [ours, peer]: [number[], number[]] = [[], []];
+  let isa = '-';
+  for (let round = 1; round <= rounds; round++) {
+    if (!options.peerOnly) {
+      options.say(`${suite} ${name}, round ${round} of ${rounds}: RepoWave`);
+      const result = await measureOurs(measurement);
+      isa = result.isa;
+      ours.push(...result.samples);
+    }
+    options.say(`${suite} ${name}, round ${round} of ${rounds}: llama-bench`);
+    peer.push(...(await measurePeer(measurement)));
+  }
+  return compare({
+    ...{
+      suite,
+      case: name,
+      metric: 'tokensPerSecond',
+      unit: 'tokens/s',
+      peerName: 'llama-bench 0.5.0, -fa 1',
+      ours,
+      peer,
+    },
+    conditions: {
+      ...{
+        model: options.model,
+        threads: options.threads,
+        isa,
+        cpu: os.cpus()[0]?.model.trim() ?? 'unknown',
+      },
+      ...{
+        depth: shape.depth,
+        tokens: shape.tokens,
+        rounds,
+        repeatsPerRound: shape.repeats,
+        quick: options.quick,
+      },
+    },
+  });
+}
+
+async function measureOurs(measurement: Measurement): Promise<z.infer<typeof OursResult>> {
+  const script = fileURLToPath(new URL('./ours.ts', import.meta.url));
+  const { code, output } = await capture(
+    process.execPath,
+    ['--import', 'tsx', script, JSON.stringify(measurement)],
+    {
+      env: { ...process.env, REPOWAVE_NATIVE: at('dist', 'native', 'repowave.node') },
+    },
+  );
+  if (code !== 0) throw new Error(`the measurement of RepoWave failed with ${code}:\n${output}`);
+  return OursResult.parse(JSON.parse(output.slice(output.lastIndexOf('{"isa"'))));
+}

@@ -1,0 +1,111 @@
+// @ts-check
+/**
+ * A backend without a model, for tests of the extension: it speaks the protocol, and the question says what it does.
+ * VS Code's Node, under which it runs, reads TypeScript.
+ *
+ *   wait     reports 37 % of the prefill and then nothing more, until it is cancelled
+ *   crash    kills itself in the middle of its answer
+ *   fail     is refused with an error for users
+ *   else     is answered, with citations
+ */
+import { createServer } from 'node:http';
+import {
+  createConnection,
+  ResponseError,
+  StreamMessageReader,
+  StreamMessageWriter,
+} from 'vscode-languageserver/node';
+import { createWebSocketStream, WebSocketServer } from 'ws';
+import {
+  AskRequest,
+  ErrorCode,
+  IndexRequest,
+  progress,
+  PROTOCOL_VERSION,
+  TOKEN_VARIABLE,
+} from '../../backend/protocol.ts';
+
+/** @import { AskParams, AskResult, Citation, Progress, ProgressParams } from '../../backend/protocol.ts' */
+/** @import { CancellationToken } from 'vscode-languageserver/node' */
+
+const ANSWER = [
+  'The function `decideIgnore` in src/ignore.ts:29 decides it. It checks, from cheap to dear:\n\n',
+  '1. whether a folder of the path is one of the **built-in folders**,\n',
+  '2. whether a name starts with a dot,\n',
+  '3. whether the file is larger than `MAX_FILE_BYTES` (see `constants.ts`),\n',
+  '4. whether one of the patterns matches:\n\n',
+  '```ts\nreturn rules.patterns.some((pattern) => pattern.test(file.path)) ? "pattern" : "keep"; // the last check\n```\n\n',
+  '<img src=x onerror="document.title = 1"> [outside](file:///etc/passwd)\n',
+];
+
+/** @type {Citation[]} */
+const CITATIONS = [
+  { file: 'src/ignore.ts', startLine: 29, endLine: 35, mass: 0.62 },
+  { file: 'src/constants.ts', startLine: 2, endLine: 5, mass: 0.21 },
+  { file: '../secret.txt', startLine: 1, endLine: 1, mass: 0.01 },
+];
+
+const context = {
+  tokens: 41_203,
+  files: 120,
+  excluded: [{ file: 'package-lock.json', reason: 'lock file' }],
+  coverage: 1,
+  budget: 1_000_000,
+};
+const timing = { prefillTokens: 41_203, prefillMs: 33_000, ttftMs: 812, decodeTokensPerSecond: 38.4 };
+const memory = { ramBytes: 5e8, diskBytes: 5e8, gpuBytes: 0 };
+
+const server = createServer();
+const sockets = new WebSocketServer({
+  server,
+  verifyClient: (/** @type {{ req: import("node:http").IncomingMessage }} */ { req }) =>
+    req.headers.authorization === `Bearer ${process.env[TOKEN_VARIABLE]}`,
+});
+
+sockets.on('connection', (socket) => {
+  const stream = createWebSocketStream(socket);
+  const connection = createConnection(new StreamMessageReader(stream), new StreamMessageWriter(stream));
+
+  /** @param {ProgressParams} params @param {Progress} value */
+  const report = ({ partialResultToken = '' }, value) =>
+    connection.sendProgress(progress, partialResultToken, value);
+
+  /** @param {AskParams} params @param {CancellationToken} cancellation @returns {Promise<AskResult>} */
+  async function ask(params, cancellation) {
+    const { question } = params;
+    if (question.includes('fail')) {
+      const data = { name: /** @type {const} */ ('questionTooLong') };
+      throw new ResponseError(
+        ErrorCode.questionTooLong,
+        'The question is too long: please shorten it.',
+        data,
+      );
+    }
+    await report(params, { kind: 'phase', phase: 'scan', done: 120 });
+    const figures = { done: 15_245, total: 41_203, rate: 1240, etaSeconds: 130 };
+    await report(params, { kind: 'phase', phase: 'prefill', ...figures });
+    if (question.includes('wait')) {
+      await new Promise((resolve) => cancellation.onCancellationRequested(resolve));
+      throw new ResponseError(ErrorCode.cancelled, 'Cancelled.', {
+        name: /** @type {const} */ ('cancelled'),
+      });
+    }
+    await report(params, { kind: 'context', context });
+    for (const text of ANSWER) {
+      await report(params, { kind: 'text', text });
+      if (question.includes('crash')) process.kill(process.pid, 'SIGKILL');
+    }
+    return { answer: ANSWER.join(''), citations: CITATIONS, context, timing, memory, finish: 'stop' };
+  }
+
+  connection.onInitialize(() => ({ capabilities: {} }));
+  connection.onRequest(AskRequest, ask);
+  connection.onRequest(IndexRequest, () => ({ context, timing, memory }));
+  connection.listen();
+});
+
+process.stdin.on('end', () => process.exit()).resume();
+server.listen(0, '127.0.0.1', () => {
+  const { port } = /** @type {import('node:net').AddressInfo} */ (server.address());
+  console.log(JSON.stringify({ port, pid: process.pid, protocol: PROTOCOL_VERSION }));
+});

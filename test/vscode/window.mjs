@@ -1,0 +1,59 @@
+// @ts-check
+/** What the tests in a real VS Code share: the packaged extension in a window, and pictures of failures. */
+import path from 'node:path';
+import { test as nodeTest } from 'node:test';
+import { VSCode } from '../harness/driver.mjs';
+
+const root = path.resolve(import.meta.dirname, '../..');
+export const artifactsDir = path.join(root, 'artifacts');
+export const fixture = path.join(root, 'test/fixtures/workspace');
+export const extensionId = 'repowave.repowave';
+
+/** @type {VSCode} */
+export let vscode;
+
+/**
+ * Opens a window with the extension as users get it.
+ * @param {Partial<Parameters<typeof VSCode.launch>[0]>} options
+ */
+export async function openWindow(options) {
+  const extension = process.env.REPOWAVE_VSIX ?? path.join(root, 'dist/repowave.vsix');
+  vscode = await VSCode.launch({ extension, workspace: fixture, artifactsDir, ...options });
+  await status(/RepoWave/).waitFor();
+}
+
+/** A test that leaves a picture behind when it fails. @param {string} name @param {() => Promise<void>} body */
+export function test(name, body) {
+  return nodeTest(name, async () => {
+    try {
+      await body();
+    } catch (error) {
+      await vscode.screenshot(`failed - ${name}`);
+      throw error;
+    }
+  });
+}
+
+/** The chat's page. */
+export const chat = () => vscode.webview(extensionId);
+export const questionBox = () => chat().getByRole('textbox', { name: 'Question about the repository' });
+/** The newest question with its answer. */
+export const lastTurn = () => chat().locator('.turn').last();
+
+/** @param {string | RegExp} text */
+export const status = (text) => vscode.statusBarItem(text);
+
+/** Asks as users do: by the palette, the keyboard, Enter. @param {string} question */
+export async function ask(question) {
+  await vscode.runCommand('RepoWave: Ask the Repository');
+  await questionBox().and(chat().locator(':focus')).waitFor();
+  await vscode.page.keyboard.type(question);
+  await vscode.page.keyboard.press('Enter');
+  await lastTurn().getByText(question).waitFor();
+}
+
+/** The editor tab that is in front. */
+export const activeTab = () => vscode.page.locator('.tab.active .label-name');
+
+/** The line number at the cursor, as the status bar says it. */
+export const cursor = () => vscode.page.locator('#status\\.editor\\.selection');
