@@ -1,8 +1,12 @@
 // @ts-check
 import tseslint from 'typescript-eslint';
 
-/** The layers of docs/architecture: an import that crosses them upwards is an error. */
-const forbid = (...patterns) => ({ 'no-restricted-imports': ['error', { patterns }] });
+/**
+ * The layers of docs/architecture.md: an import that crosses them is an error.
+ * @param {string[]} group @param {string} message
+ * @returns {import('eslint').Linter.RulesRecord}
+ */
+const forbid = (group, message) => ({ 'no-restricted-imports': ['error', { patterns: [{ group, message }] }] });
 
 export default tseslint.config(
   { ignores: ['build/', 'dist/', 'artifacts/', 'node_modules/', 'test/fixtures/'] },
@@ -22,14 +26,14 @@ export default tseslint.config(
   },
   {
     files: ['backend/**'],
-    rules: forbid({ group: ['vscode', '**/extension/**'], message: 'The backend never touches VS Code.' }),
+    rules: forbid(['vscode', '**/extension/**'], 'The backend never touches VS Code.'),
   },
   {
     files: ['extension/**'],
-    rules: forbid({
-      group: ['**/backend/*', '**/backend/*/**', '!**/backend/protocol.ts', '!./backend/*', '!../backend/*'],
-      message: 'The extension speaks to the backend through backend/protocol.ts only.',
-    }),
+    rules: forbid(
+      ['**/backend/*', '**/backend/*/**', '!**/backend/protocol.ts', '!./backend/*', '!../backend/*'],
+      'The extension speaks to the backend through backend/protocol.ts only.',
+    ),
   },
   {
     files: ['test/**'],

@@ -41,7 +41,6 @@ function program(): Command {
   const root = new Command('repowave')
     .description('Ask a whole repository, and get answers with evidence. Local and private.')
     .exitOverride();
-  root.action(() => root.help());
   repositoryOptions(root.command('ask').argument('[question]'))
     .description('answer a question about a repository')
     .option('--questions <file>', 'a file of {"id","question"} lines, answered one by one')
@@ -197,8 +196,10 @@ function exitCodeOf(error: unknown): number {
 process.on('SIGINT', onInterrupt);
 // The reader of a pipe may have seen enough.
 process.stdout.on('error', () => process.exit());
-program()
-  .parseAsync()
-  .catch((error: unknown) => {
+const repowave = program();
+// Commander takes a missing command for an error.
+if (process.argv.length <= 2) repowave.outputHelp();
+else
+  repowave.parseAsync().catch((error: unknown) => {
     process.exitCode = exitCodeOf(error);
   });

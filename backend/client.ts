@@ -25,6 +25,8 @@ import {
 } from './protocol.ts';
 
 const handshakeMs = 20_000;
+/** LSP's error code. */
+const requestCancelled = -32800;
 
 export interface BackendProcess {
   child: ChildProcess;
@@ -173,6 +175,10 @@ export class Client {
     } catch (error) {
       const data = error instanceof ResponseError ? (error.data as ErrorData | undefined) : undefined;
       if (data) throw new UserError(data.name, (error as Error).message, { cause: error });
+      // A request that is cancelled before its turn never reaches our handlers: the JSON-RPC layer answers.
+      if (error instanceof ResponseError && error.code === requestCancelled) {
+        throw new UserError('cancelled', 'Cancelled.', { cause: error });
+      }
       if (this.socket.readyState === WebSocket.OPEN) throw error;
       throw new UserError(
         'backendUnavailable',

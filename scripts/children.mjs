@@ -79,11 +79,11 @@ export function capture(command, args, { cwd, env, onLine, onStart } = {}) {
  * Runs a command in the terminal of this process: same input, output and signals.
  * @param {string} command
  * @param {readonly string[]} args
- * @param {NodeJS.ProcessEnv} [env]
+ * @param {'inherit' | 'ignore'} [stdout] whether its output is shown
  * @returns {Promise<number>} its exit code
  */
-export function attach(command, args, env) {
-  const child = spawn(command, args, { stdio: 'inherit', env });
+export function attach(command, args, stdout = 'inherit') {
+  const child = spawn(command, args, { stdio: ['inherit', stdout, 'inherit'] });
   // The terminal's Ctrl+C reaches the child by itself; a signal sent to this process alone does not.
   const forward = () => void child.kill('SIGTERM');
   const ignore = () => undefined;

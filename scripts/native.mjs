@@ -15,7 +15,7 @@ const product = {
     'build/llama.cpp/.complete',
     'node_modules/@node-llama-cpp/linux-x64/package.json',
   ],
-  outputs: ['dist/native/repowave.node', 'dist/native/libggml-base.so'],
+  outputs: ['dist/native/repowave.node', 'dist/native/libggml-base.so', 'build/native/plain_llama'],
 };
 const folder = path.join(build, 'native');
 
@@ -38,9 +38,11 @@ export function copyLibraries(target) {
   fs.mkdirSync(target, { recursive: true });
   for (const name of fs.readdirSync(llamaLibraries)) {
     if (!name.endsWith('.so')) continue;
+    const [source, copy] = [path.join(llamaLibraries, name), path.join(target, name)];
+    if (fs.existsSync(copy) && fs.readFileSync(copy).equals(fs.readFileSync(source))) continue;
     // Renamed into place: a running process may have the old file mapped.
-    fs.copyFileSync(path.join(llamaLibraries, name), path.join(target, `${name}.new`));
-    fs.renameSync(path.join(target, `${name}.new`), path.join(target, name));
+    fs.copyFileSync(source, `${copy}.new`);
+    fs.renameSync(`${copy}.new`, copy);
   }
 }
 

@@ -1,9 +1,8 @@
 /** Runs the tests: `node test/run.mjs [unit|native|backend|vscode …]`, all layers by default. Set-up has run before. */
-import { spawn } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { stripVTControlCharacters } from 'node:util';
-import { attach } from '../scripts/children.mjs';
+import { attach, capture, endOnSignals } from '../scripts/children.mjs';
 import { at, dist, root } from '../scripts/paths.mjs';
 
 const MODELS = ['smollm2-135m', 'qwen2.5-coder-0.5b'];
@@ -40,6 +39,7 @@ if (unknown.length > 0) {
   process.exit(2);
 }
 
+endOnSignals();
 let ok = true;
 for (const layer of layers) {
   if (names.length === 0 || names.includes(layer.name)) ok = (await runLayer(layer)) && ok;
@@ -73,41 +73,20 @@ function testFiles(folder, pattern) {
 }
 
 /** Shows what node:test says and adds up its summary. @param {string[]} args @param {string[]} files @returns {Promise<number>} */
-function runFiles(args, files) {
-  const all = [
-    '--import',
-    'tsx',
-    '--test',
-    '--test-reporter=spec',
-    `--test-timeout=${TIMEOUT_MS}`,
-    ...args,
-    ...files,
-  ];
-  const colour = process.stdout.isTTY ? { FORCE_COLOR: '1' } : {};
-  const child = spawn(process.execPath, all, {
-    stdio: ['inherit', 'pipe', 'inherit'],
+async function runFiles(args, files) {
+  const all = ['--import', 'tsx', '--test', '--test-reporter=spec', `--test-timeout=${TIMEOUT_MS}`];
+  const { code, output } = await capture(process.execPath, [...all, ...args, ...files], {
     cwd: root,
     env: {
       ...process.env,
       REPOWAVE_NATIVE: path.join(dist, 'native', 'repowave.node'),
       REPOWAVE_VSIX: at('build', 'repowave-linux-x64.vsix'),
-      ...colour,
+      ...(process.stdout.isTTY ? { FORCE_COLOR: '1' } : {}),
     },
+    onLine: (line) => console.log(line),
   });
-  let output = '';
-  child.stdout.setEncoding('utf8').on('data', (/** @type {string} */ text) => {
-    output += text;
-    process.stdout.write(text);
-  });
-  const forward = () => void child.kill('SIGTERM');
-  process.on('SIGTERM', forward);
-  return new Promise((resolve) => {
-    child.on('close', (code) => {
-      process.off('SIGTERM', forward);
-      addSummary(stripVTControlCharacters(output));
-      resolve(code ?? 1);
-    });
-  });
+  addSummary(stripVTControlCharacters(output));
+  return code;
 }
 
 /** @param {string} output of the spec reporter */

@@ -33,7 +33,10 @@ export class FocusIndex {
 
   static build(documents: Iterable<FocusDocument>): FocusIndex {
     const index = new MiniSearch<FocusDocument>(options);
-    for (const document of documents) index.add(document);
+    for (const document of documents) {
+      // The list of all paths shares a word with every question, and would take a place from what it lists.
+      if (document.path !== '') index.add(document);
+    }
     return new FocusIndex(index);
   }
 

@@ -33,7 +33,7 @@ export interface Call {
   /** Fires on `$/cancelRequest` and when the client disappears. */
   signal: AbortSignal;
   /** Sends progress to the client, if it asked for it. */
-  report(value: Progress): void;
+  report: (value: Progress) => void;
 }
 
 export interface Registry {
@@ -81,6 +81,8 @@ export function serveConnection(socket: WebSocket, registerHandlers: (registry: 
     const controller = new AbortController();
     running.add(controller);
     const listener = token.onCancellationRequested(() => controller.abort());
+    // A request whose cancel overtook it comes with a token that never fires.
+    if (token.isCancellationRequested) controller.abort();
     const report = (value: Progress) => {
       if (progressToken === undefined || controller.signal.aborted) return;
       connection.sendProgress(progress, progressToken, value).catch(() => controller.abort());

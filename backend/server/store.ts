@@ -4,6 +4,9 @@ import { storeDirectory } from '../paths.ts';
 import { StoreRequest, type StoreEntry, type StoreReport } from '../protocol.ts';
 import type { Registry } from './connection.ts';
 
+/** What `Store` calls the folder of a model. */
+const modelFolder = /^[0-9a-f]{16}$/;
+
 export function registerStore(registry: Registry): void {
   registry.on0(StoreRequest, reportStore);
 }
@@ -12,7 +15,9 @@ async function reportStore(): Promise<StoreReport> {
   const directory = storeDirectory();
   const folders = await readdir(directory, { withFileTypes: true }).catch(() => []);
   const entries = await Promise.all(
-    folders.filter((folder) => folder.isDirectory()).map((folder) => reportEntry(directory, folder.name)),
+    folders
+      .filter((folder) => folder.isDirectory() && modelFolder.test(folder.name))
+      .map((folder) => reportEntry(directory, folder.name)),
   );
   return { directory, bytes: entries.reduce((sum, entry) => sum + entry.bytes, 0), entries };
 }

@@ -14,6 +14,8 @@
  */
 
 const BAR_CELLS = 10;
+/** Some terminals say that they have no columns. */
+const DEFAULT_COLUMNS = 80;
 const SHOW_AFTER_MS = 1000;
 const REDRAW_MS = 100;
 const PLAIN_LINE_MS = 5000;
@@ -109,7 +111,7 @@ export class ProgressLine {
     this.#lastShown = ms;
     const line = { ...estimate(this.#samples, state.total), ...withoutUndefined(state) };
     if (this.stream.isTTY) {
-      this.stream.write(`\r\x1b[K${formatProgress(line, (this.stream.columns ?? 80) - 1)}`);
+      this.stream.write(`\r\x1b[K${formatProgress(line, (this.stream.columns || DEFAULT_COLUMNS) - 1)}`);
       this.#drawn = true;
     } else {
       this.stream.write(`${formatProgress(line)}\n`);

@@ -4,7 +4,6 @@ import prettyBytes from 'pretty-bytes';
 
 /** Without control characters, which could move the cursor or change the title; line ends and tabs stay. */
 export function printable(text: string): string {
-  // eslint-disable-next-line no-control-regex
   return text.replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, '');
 }
 

@@ -10,7 +10,7 @@ import { Client, startBackend, type BackendProcess } from '../../backend/client.
 import { llamaLike } from '../unit/gguf-writer.ts';
 import { AskRequest, type AskParams, type AskResult, type Progress } from '../../backend/protocol.ts';
 
-const fakeAddon = fileURLToPath(new URL('./fake-addon.cjs', import.meta.url));
+const fakeAddon = fileURLToPath(new URL('./fake-addon.ts', import.meta.url));
 
 /** One forward pass, as the stand-in logs it. */
 export interface Pass {

@@ -162,13 +162,16 @@ async function startServer(teardown, { dir, vsix, settings, env }) {
   const userDataDir = path.join(dir, 'data');
   const logFile = path.join(dir, 'server.log');
   const extensionsDir = path.join(dir, 'extensions');
-  fs.mkdirSync(path.join(userDataDir, 'User'), { recursive: true });
   fs.mkdirSync(extensionsDir, { recursive: true });
   fs.mkdirSync(path.join(dir, 'tmp'));
-  fs.writeFileSync(
-    path.join(userDataDir, 'User/settings.json'),
-    JSON.stringify({ ...DEFAULT_SETTINGS, ...settings }, null, 2),
-  );
+  // VS Code on a server takes settings of the scope `machine` from the server's file only.
+  for (const [scope, values] of Object.entries({
+    User: { ...DEFAULT_SETTINGS, ...settings },
+    Machine: settings,
+  })) {
+    fs.mkdirSync(path.join(userDataDir, scope), { recursive: true });
+    fs.writeFileSync(path.join(userDataDir, scope, 'settings.json'), JSON.stringify(values ?? {}, null, 2));
+  }
 
   /** @param {string[]} args */
   const launch = (args) => {

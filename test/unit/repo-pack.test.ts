@@ -104,6 +104,17 @@ test('a group of small files ends where it would get too long', async () => {
   assert.deepEqual(sizes, [4, 4, 4]);
 });
 
+test('a group that comes out longer than its files alone is halved', async () => {
+  const files = Object.fromEntries(
+    Array.from({ length: 4 }, (_, index) => [`a/${index}.ts`, 'x'.repeat(130)]),
+  );
+  // Dearer where more than two files meet.
+  const tokenize: Tokenize = (text) => evenTokenizer(text.split('// file: ').length > 3 ? 1 : 3)(text);
+  const segments = await packed(files, tokenize, { ...LIMITS, sequential: 0 });
+  const sizes = segments.slice(1).map(({ sources }) => sources.length);
+  assert.deepEqual(sizes, [2, 2]);
+});
+
 test('a long file is split before declarations', async () => {
   const body = '  statement();\n'.repeat(20);
   const file = Array.from(

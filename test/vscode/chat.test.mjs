@@ -7,7 +7,7 @@ import {
   activeTab,
   ask,
   chat,
-  cursor,
+  cursorAt,
   lastTurn,
   openWindow,
   questionBox,
@@ -16,7 +16,12 @@ import {
   vscode,
 } from './window.mjs';
 
-before(() => openWindow({ env: { REPOWAVE_BACKEND: path.join(import.meta.dirname, 'fake-backend.mjs') } }));
+before(() =>
+  openWindow({
+    settings: { 'repowave.model': 'tiny', 'repowave.exclude': ['*.snap'] },
+    env: { REPOWAVE_BACKEND: path.join(import.meta.dirname, 'fake-backend.mjs') },
+  }),
+);
 after(() => vscode?.close());
 
 test('an empty chat says what it does, and no backend runs yet', async () => {
@@ -28,7 +33,7 @@ test('an empty chat says what it does, and no backend runs yet', async () => {
 
 test('progress always has numbers, and Cancel ends it', async () => {
   await ask('Please wait');
-  await lastTurn().getByText('37% · 15,245 of 41,203 tokens · 1,240 tokens/s · 2m10s left').waitFor();
+  await lastTurn().getByText('37% · 15,300 of 41,203 tokens · 1,240 tokens/s · 2m10s left').waitFor();
   await status('37% 2m10s').waitFor();
   await vscode.screenshot('chat-2-progress');
   await chat().getByRole('button', { name: 'Cancel' }).click();
@@ -53,11 +58,11 @@ test('links in the text and in the list of sources open the editor at their line
   await lastTurn()
     .getByRole('button', { name: /^constants.ts:2-5/ })
     .click();
-  await activeTab().getByText('constants.ts').waitFor();
-  await cursor().getByText('Ln 5').waitFor();
+  await activeTab('constants.ts').waitFor();
+  await cursorAt(5).waitFor();
   await lastTurn().locator('.answer').getByRole('button', { name: 'src/ignore.ts:29' }).click();
-  await activeTab().getByText('ignore.ts').waitFor();
-  await cursor().getByText('Ln 29').waitFor();
+  await activeTab('ignore.ts').waitFor();
+  await cursorAt(29).waitFor();
   await vscode.screenshot('chat-4-citation');
 });
 
@@ -66,6 +71,11 @@ test('a citation outside the folder is not opened', async () => {
     .getByRole('button', { name: /^secret.txt/ })
     .click();
   await vscode.notification('secret.txt is not in the folder any more').waitFor();
+});
+
+test('the settings go along with a question', async () => {
+  await ask('Which settings?');
+  await lastTurn().getByText('{"model":"tiny","include":[],"exclude":["*.snap"]}').waitFor();
 });
 
 test('the selected word becomes part of the question', async () => {

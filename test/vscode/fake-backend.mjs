@@ -6,6 +6,7 @@
  *   wait     reports 37 % of the prefill and then nothing more, until it is cancelled
  *   crash    kills itself in the middle of its answer
  *   fail     is refused with an error for users
+ *   settings is answered with the model and the patterns that came with it
  *   else     is answered, with citations
  */
 import { createServer } from 'node:http';
@@ -82,7 +83,7 @@ sockets.on('connection', (socket) => {
       );
     }
     await report(params, { kind: 'phase', phase: 'scan', done: 120 });
-    const figures = { done: 15_245, total: 41_203, rate: 1240, etaSeconds: 130 };
+    const figures = { done: 15_300, total: 41_203, rate: 1240, etaSeconds: 130 };
     await report(params, { kind: 'phase', phase: 'prefill', ...figures });
     if (question.includes('wait')) {
       await new Promise((resolve) => cancellation.onCancellationRequested(resolve));
@@ -91,11 +92,13 @@ sockets.on('connection', (socket) => {
       });
     }
     await report(params, { kind: 'context', context });
-    for (const text of ANSWER) {
+    const { model, include, exclude } = params;
+    const words = question.includes('settings') ? [JSON.stringify({ model, include, exclude })] : ANSWER;
+    for (const text of words) {
       await report(params, { kind: 'text', text });
       if (question.includes('crash')) process.kill(process.pid, 'SIGKILL');
     }
-    return { answer: ANSWER.join(''), citations: CITATIONS, context, timing, memory, finish: 'stop' };
+    return { answer: words.join(''), citations: CITATIONS, context, timing, memory, finish: 'stop' };
   }
 
   connection.onInitialize(() => ({ capabilities: {} }));

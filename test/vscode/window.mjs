@@ -17,17 +17,24 @@ export let vscode;
  * @param {Partial<Parameters<typeof VSCode.launch>[0]>} options
  */
 export async function openWindow(options) {
-  const extension = process.env.REPOWAVE_VSIX ?? path.join(root, 'dist/repowave.vsix');
+  const extension = process.env.REPOWAVE_VSIX ?? path.join(root, 'build/repowave-linux-x64.vsix');
   vscode = await VSCode.launch({ extension, workspace: fixture, artifactsDir, ...options });
   await status(/RepoWave/).waitFor();
 }
 
-/** A test that leaves a picture behind when it fails. @param {string} name @param {() => Promise<void>} body */
+let failed = false;
+
+/**
+ * A step in the window. It leaves a picture behind when it fails, and the steps after it are skipped.
+ * @param {string} name @param {() => Promise<void>} body
+ */
 export function test(name, body) {
-  return nodeTest(name, async () => {
+  return nodeTest(name, async (context) => {
+    if (failed) return context.skip('an earlier step failed');
     try {
       await body();
     } catch (error) {
+      failed = true;
       await vscode.screenshot(`failed - ${name}`);
       throw error;
     }
@@ -52,8 +59,9 @@ export async function ask(question) {
   await lastTurn().getByText(question).waitFor();
 }
 
-/** The editor tab that is in front. */
-export const activeTab = () => vscode.page.locator('.tab.active .label-name');
+/** The editor tab that is in front, if it has this name. @param {string} name */
+export const activeTab = (name) => vscode.page.getByRole('tab', { selected: true, name });
 
-/** The line number at the cursor, as the status bar says it. */
-export const cursor = () => vscode.page.locator('#status\\.editor\\.selection');
+/** The line at the cursor, as the status bar says it. @param {number} line */
+export const cursorAt = (line) =>
+  vscode.page.locator('#status\\.editor\\.selection').filter({ hasText: `Ln ${line}` });

@@ -97,9 +97,9 @@ export class TurnElement {
   }
 }
 
-function showProgress(target: HTMLElement, { status, progress, answer, id }: Turn): void {
+function showProgress(target: HTMLElement, { status, progress, answer }: Turn): void {
   target.hidden = status !== 'working' || (answer !== '' && !progress);
-  if (target.hidden) return;
+  if (target.hidden) return target.replaceChildren();
   if (!progress) {
     // Its seconds are counted by `tick`.
     if (!target.dataset.since) target.dataset.since = String(Date.now());
@@ -107,23 +107,18 @@ function showProgress(target: HTMLElement, { status, progress, answer, id }: Tur
     return;
   }
   delete target.dataset.since;
+  const title = phaseTitle(progress.phase);
   const share = percent(progress);
-  const line = element(
-    'div',
-    '',
-    element('span', 'title', phaseTitle(progress.phase)),
-    ` ${progressFigures(progress)}`,
-  );
-  target.replaceChildren(line);
-  if (share !== undefined) {
-    const fill = element('span');
-    fill.style.width = `${share}%`;
-    const bar = element('div', 'bar', fill);
-    bar.setAttribute('role', 'progressbar');
-    bar.setAttribute('aria-label', `${phaseTitle(progress.phase)}, turn ${id}`);
-    bar.setAttribute('aria-valuenow', String(share));
-    target.append(bar);
-  }
+  const fill = element('span');
+  fill.style.width = `${share ?? 0}%`;
+  const bar = element('div', 'bar', fill);
+  bar.hidden = share === undefined;
+  bar.setAttribute('role', 'progressbar');
+  bar.setAttribute('aria-label', title);
+  if (share !== undefined) bar.setAttribute('aria-valuenow', String(share));
+  const what = element('div', 'what', element('span', 'title', title));
+  if (progress.detail) what.append(` ${progress.detail}`);
+  target.replaceChildren(what, bar, element('div', '', progressFigures(progress)));
 }
 
 function noteOf(turn: Turn): string {

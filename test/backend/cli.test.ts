@@ -1,0 +1,107 @@
+import assert from 'node:assert/strict';
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
+import path from 'node:path';
+import test from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { Lab } from './harness.ts';
+
+const cli = fileURLToPath(new URL('../../backend/cli.ts', import.meta.url));
+
+interface Run {
+  child: ChildProcess;
+  /** Resolves when the command has ended. */
+  ended: Promise<{ code: number; stdout: string; stderr: string }>;
+}
+
+function run(lab: Lab, args: string[], env: Record<string, string> = {}): Run {
+  const child = spawn(process.execPath, ['--import', 'tsx', cli, ...args], {
+    env: { ...process.env, ...lab.env(env), NO_COLOR: '1' },
+  });
+  const texts = { stdout: '', stderr: '' };
+  child.stdout.on('data', (data: Buffer) => (texts.stdout += data.toString()));
+  child.stderr.on('data', (data: Buffer) => (texts.stderr += data.toString()));
+  const ended = once(child, 'close').then(([code]) => ({ code: code as number, ...texts }));
+  return { child, ended };
+}
+
+const ask = (lab: Lab, ...rest: string[]) => ['ask', '--repo', lab.repository, '--model', lab.model, ...rest];
+
+test('an answer for people names its places, the context, the time and the memory', async (t) => {
+  const lab = new Lab(t, { 'main.ts': 'export const main = 1;\n', 'a.png': '\u0000', 'b.png': '\u0000' });
+  const { code, stdout } = await run(lab, ask(lab, 'Where is main?')).ended;
+  assert.equal(code, 0);
+  assert.match(stdout, /^It is in main\.ts\.\n\nRests on\n +100 % {2}main\.ts:1\n/);
+  assert.match(stdout, /Context +[\d,]+ tokens from 1 file\n/);
+  assert.match(stdout, /Left out +2 files: 2 \S+/);
+  assert.match(stdout, /Time +first token after .* tokens read in /);
+  assert.match(stdout, /Memory +RAM .*, disk .*, GPU 0 B\n/);
+});
+
+test('with --json stdout holds one line per question and nothing else', async (t) => {
+  const lab = new Lab(t, { 'main.ts': 'export const main = 1;\n' });
+  const questions = path.join(lab.root, 'questions.jsonl');
+  writeFileSync(questions, '{"id":"a","question":"Where?"}\n\n{"id":7,"question":"Why?"}\n');
+  const { code, stdout } = await run(lab, ask(lab, '--questions', questions, '--json')).ended;
+  assert.equal(code, 0);
+  const lines = stdout.trimEnd().split('\n');
+  const answers = lines.map((line) => JSON.parse(line) as Record<string, object>);
+  assert.deepEqual(
+    answers.map(({ id, question }) => [id, question]),
+    [
+      ['a', 'Where?'],
+      ['7', 'Why?'],
+    ],
+  );
+  const [first, second] = answers;
+  assert.ok(first && second);
+  const keys = ['id', 'question', 'answer', 'citations', 'context', 'timing', 'memory'];
+  assert.deepEqual(Object.keys(first), keys);
+  assert.deepEqual(Object.keys(first.context ?? {}), ['tokens', 'files', 'excluded', 'coverage']);
+  assert.deepEqual(Object.keys(first.memory ?? {}), ['ramBytes', 'diskBytes', 'gpuBytes']);
+  assert.equal((second.timing as { prefillTokens: number }).prefillTokens, 0);
+});
+
+test('errors are one sentence on stderr and an exit code', async (t) => {
+  const lab = new Lab(t, { 'main.ts': 'export {};\n' });
+  const cases: [string[], number, RegExp][] = [
+    [ask(lab, ''), 13, /^The question is empty: .*\n$/],
+    [['ask', 'x', '--repo', path.join(lab.root, 'none')], 3, /^There is no folder .*\n$/],
+    [ask(lab, 'x', '--mode', 'wave'), 2, /^The wave index .*\n$/],
+    [ask(lab, 'x', '--ram', 'much'), 2, /^"much" is not a size: .*\n$/],
+    [ask(lab), 2, /^Nothing to ask, .*\n$/],
+    [['unknown'], 2, /^error: unknown command/],
+  ];
+  for (const [args, code, stderr] of cases) {
+    const result = await run(lab, args).ended;
+    assert.equal(result.code, code, args.join(' '));
+    assert.match(result.stderr, stderr);
+    assert.equal(result.stdout, '');
+  }
+});
+
+test('without a command the help is printed', async (t) => {
+  const { code, stdout } = await run(new Lab(t, {}), []).ended;
+  assert.equal(code, 0);
+  assert.match(stdout, /Usage: repowave/);
+});
+
+test('Ctrl+C cancels in an orderly way', async (t) => {
+  const lab = new Lab(t, { 'main.ts': 'const x = "HOLD-HERE";\n' });
+  const { child, ended } = run(lab, ask(lab, 'Where?'), { FAKE_HOLD: 'HOLD-HERE' });
+  child.stderr?.on('data', (data: Buffer) => {
+    if (data.toString().includes('fake: holding')) child.kill('SIGINT');
+  });
+  const { code, stderr } = await ended;
+  assert.equal(code, 130);
+  assert.match(stderr, /Cancelled\.\n$/);
+});
+
+test('serve prints the handshake and ends on Ctrl+C', async (t) => {
+  const { child, ended } = run(new Lab(t, {}), ['serve'], { REPOWAVE_TOKEN: 'secret' });
+  child.stdout?.once('data', () => child.kill('SIGINT'));
+  const { code, stdout } = await ended;
+  assert.equal(code, 0);
+  assert.match(stdout, /^\{"port":\d+,"pid":\d+,"protocol":1\}\n$/);
+});

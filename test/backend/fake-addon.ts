@@ -1,0 +1,134 @@
+/**
+ * A stand-in for the native addon that needs no model: a token is a byte, K/V is the tokens themselves, and the answer
+ * is whatever FAKE_ANSWER says. A forward pass can be made to hang until it is cancelled, so that tests of cancel and
+ * kill need no timing: FAKE_HOLD names a text whose pass never ends. FAKE_LOG names a file for what was passed.
+ */
+import fs from 'node:fs';
+import type {
+  NativeModel,
+  NativeModelInfo,
+  NativeSegment,
+  NativeSession,
+  View,
+} from '../../backend/engine/native.ts';
+
+const END = 256;
+const info: NativeModelInfo = {
+  architecture: 'fake',
+  description: 'fake',
+  layers: 1,
+  queryHeads: 1,
+  kvHeads: 1,
+  headSize: 1,
+  vocabulary: 257,
+  trainedContext: Number(process.env.FAKE_CONTEXT ?? 65536),
+  bytes: 1000,
+  kvBytesPerToken: 4,
+};
+
+const failure = (code: string, message: string) => Object.assign(new Error(message), { code });
+
+const model: NativeModel = {
+  info,
+  tokenize: (text, special) => {
+    const bytes = Buffer.from(special ? text.replaceAll('<special>', '\u0001') : text);
+    return Promise.resolve({
+      tokens: Int32Array.from(bytes),
+      ends: Uint32Array.from(bytes, (_, i) => i + 1),
+    });
+  },
+  piece: (token) => (token === END ? Buffer.alloc(0) : Buffer.from([token])),
+  isEndOfGeneration: (token) => token === END,
+  applyChatTemplate: (messages) =>
+    `${messages.map(({ role, content }) => `[${role}]${content}`).join('')}[assistant]`,
+  close: () => undefined,
+};
+
+class Session implements NativeSession {
+  #views: View[] = [];
+  #tail = '';
+  #steps = 0;
+  #evidence: Float32Array[] = [];
+  #release: () => void = () => undefined;
+
+  reset(views: View[]): void {
+    this.#views = views;
+    this.#tail = '';
+    this.#steps = 0;
+    this.#evidence = [];
+  }
+
+  async forward(tokens: Int32Array, position: number, sample: boolean): Promise<number> {
+    const text = Buffer.from(tokens).toString('latin1');
+    if (process.env.FAKE_HOLD && text.includes(process.env.FAKE_HOLD)) {
+      fs.writeSync(2, 'fake: holding\n');
+      await new Promise<void>((resolve) => (this.#release = resolve));
+      throw failure('Cancelled', 'cancelled');
+    }
+    if (process.env.FAKE_LOG) {
+      const pass = { position, tokens: tokens.length, views: this.#views.map(({ bias }) => bias), text };
+      fs.appendFileSync(process.env.FAKE_LOG, `${JSON.stringify(pass)}\n`);
+    }
+    this.#tail += text;
+    if (!sample) return -1;
+    for (const mass of this.#evidence) for (let i = 0; i < mass.length; i++) mass[i] = (mass[i] ?? 0) + 1;
+    return Buffer.from(process.env.FAKE_ANSWER ?? 'It is in main.ts.')[this.#steps++] ?? END;
+  }
+
+  cancel(): void {
+    this.#release();
+  }
+
+  logits(): Float32Array {
+    return new Float32Array(info.vocabulary);
+  }
+
+  truncate(tokens: number): void {
+    this.#tail = this.#tail.slice(0, tokens);
+  }
+
+  get tailTokens(): number {
+    return this.#tail.length;
+  }
+
+  save(path: string, meta: string): Promise<void> {
+    const temporary = `${path}.tmp-${process.pid}`;
+    fs.writeFileSync(temporary, JSON.stringify({ text: this.#tail, meta }));
+    fs.renameSync(temporary, path);
+    return Promise.resolve();
+  }
+
+  startEvidence(): void {
+    this.#evidence = this.#views.map(({ segment }) => new Float32Array(segment.tokens));
+  }
+
+  takeEvidence(): Float32Array[] {
+    return this.#evidence;
+  }
+
+  close(): void {}
+}
+
+export const isa = 'fake';
+export const llamaVersion = '0';
+
+export function loadModel(path: string, onProgress: (share: number) => void): Promise<NativeModel> {
+  if (!fs.existsSync(path)) return Promise.reject(failure('ModelCorrupt', `${path} is missing`));
+  onProgress(1);
+  return Promise.resolve(model);
+}
+
+export function createSession(): NativeSession {
+  return new Session();
+}
+
+export function openSegment(path: string): NativeSegment {
+  let stored: { text: string; meta: string };
+  try {
+    stored = JSON.parse(fs.readFileSync(path, 'utf8')) as typeof stored;
+  } catch {
+    throw failure('SegmentCorrupt', `${path} is not a segment`);
+  }
+  const tokens = stored.text.length;
+  return { tokens, bytes: tokens * 4, meta: stored.meta, close: () => undefined };
+}

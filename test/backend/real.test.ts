@@ -1,0 +1,37 @@
+import assert from 'node:assert/strict';
+import path from 'node:path';
+import test from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { modelsDirectory } from '../../backend/models/download.ts';
+import { AskRequest } from '../../backend/protocol.ts';
+import { Lab } from './harness.ts';
+
+const addon = fileURLToPath(new URL('../../dist/native/repowave.node', import.meta.url));
+const real = { REPOWAVE_NATIVE: addon, REPOWAVE_MODELS: modelsDirectory() };
+
+test('the real engine reads once, and gives the same answer and places to every process', async (t) => {
+  const lab = new Lab(t, {
+    'src/limits.ts': 'export const MAX_UPLOAD_MEGABYTES = 48;\n',
+    'src/greet.ts': 'export function greet(name: string) {\n  return `Hello ${name}`;\n}\n',
+  });
+  const ask = async () => {
+    const client = await lab.client(real);
+    return client.request(AskRequest, {
+      ...lab.params('What is the value of MAX_UPLOAD_MEGABYTES?'),
+      model: 'smollm2-135m',
+    });
+  };
+  const first = await ask();
+  assert.match(first.answer, /48/);
+  assert.equal(first.timing.prefillTokens, first.context.tokens);
+  assert.ok(first.citations.every(({ file }) => ['src/limits.ts', 'src/greet.ts'].includes(file)));
+  assert.equal(lab.stored('.seg').length, 2, 'frame and one sequence');
+
+  const second = await ask();
+  assert.equal(second.timing.prefillTokens, 0);
+  assert.equal(second.answer, first.answer);
+  assert.deepEqual(
+    second.citations.map(({ file, startLine }) => path.join(file, String(startLine))),
+    first.citations.map(({ file, startLine }) => path.join(file, String(startLine))),
+  );
+});

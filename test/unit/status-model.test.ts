@@ -1,0 +1,95 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { PhaseProgress } from '../../backend/protocol.ts';
+import { initialStatus, reduceStatus, statusView } from '../../extension/budget/status-model.ts';
+import type { SessionEvent } from '../../extension/events.ts';
+import { bytes, duration, progressFigures, short } from '../../extension/format.ts';
+
+const context = { tokens: 41_203, files: 120, excluded: [], coverage: 1, budget: 1_000_000 };
+const started: SessionEvent = { type: 'started', activity: { kind: 'read', root: '/r' } };
+const read: SessionEvent = {
+  type: 'read',
+  result: {
+    context,
+    timing: { prefillTokens: 0, prefillMs: 0 },
+    memory: { ramBytes: 0, diskBytes: 0, gpuBytes: 0 },
+  },
+};
+const phase = (value: Omit<PhaseProgress, 'kind'>): SessionEvent => ({
+  type: 'progress',
+  progress: { kind: 'phase', ...value },
+});
+const failed: SessionEvent = { type: 'failed', problem: { message: 'No.', remedies: [] } };
+const backend = (state: 'starting' | 'running' | 'failed'): SessionEvent => ({ type: 'backend', state });
+const after = (...events: SessionEvent[]) => statusView(events.reduce(reduceStatus, initialStatus));
+
+test('before anything is read the item names the product and asks', () => {
+  const view = after();
+  assert.equal(view.text, '$(telescope) RepoWave');
+  assert.equal(view.command, 'repowave.ask');
+});
+
+test('a download shows its share, and its amount while the total is unknown', () => {
+  assert.equal(
+    after(started, phase({ phase: 'download', done: 42, total: 100 })).text,
+    '$(cloud-download) 42%',
+  );
+  assert.equal(after(started, phase({ phase: 'download', done: 98e6 })).text, '$(cloud-download) 98 MB');
+});
+
+test('prefill shows percent and time left, in words for screen readers', () => {
+  const view = after(
+    started,
+    phase({ phase: 'prefill', done: 301_000, total: 812_000, rate: 1240, etaSeconds: 130 }),
+  );
+  assert.equal(view.text, '$(sync~spin) 37% 2m10s');
+  assert.equal(
+    view.label,
+    'RepoWave: Reading the repository: 37% · 301,000 of 812,000 tokens · 1,240 tokens/s · 2m10s left',
+  );
+});
+
+test('afterwards it shows the tokens in context and the budget', () => {
+  const view = after(started, read);
+  assert.equal(view.text, '$(telescope) 41k/1M');
+  assert.equal(view.label, 'RepoWave: 41,203 of 1,000,000 tokens in context, 120 files');
+});
+
+test('it spins while an answer comes, and returns to the figures when that ends', () => {
+  const text: SessionEvent = { type: 'progress', progress: { kind: 'text', text: 'a' } };
+  assert.equal(after(started, read, started, text).text, '$(loading~spin) 41k/1M');
+  for (const end of [failed, { type: 'cancelled' } as const]) {
+    assert.equal(after(started, read, started, text, end).text, '$(telescope) 41k/1M');
+  }
+});
+
+test('a backend that has stopped is an error until it starts again', () => {
+  const view = after(started, read, started, backend('failed'), failed);
+  assert.equal(view.text, '$(error) RepoWave');
+  assert.equal(view.command, 'repowave.restart');
+  assert.equal(view.error, true);
+  assert.equal(after(started, read, backend('failed'), backend('starting')).error, false);
+});
+
+test('closing the folder forgets its figures', () => {
+  assert.equal(after(started, read, { type: 'folders', open: false }).text, '$(telescope) RepoWave');
+});
+
+test('numbers are short, and round the right way', () => {
+  assert.deepEqual([0, 999, 1000, 999_499, 999_500, 1_310_000].map(short), [
+    '0',
+    '999',
+    '1k',
+    '999k',
+    '1M',
+    '1.3M',
+  ]);
+  assert.deepEqual([0, 59.4, 60, 130, 3900].map(duration), ['0s', '59s', '1m00s', '2m10s', '1h05m']);
+  assert.deepEqual([5e4, 98_362_432, 1_117_320_768].map(bytes), ['50 kB', '98 MB', '1.1 GB']);
+});
+
+test('a progress line is never without a number', () => {
+  for (const name of ['scan', 'download', 'load', 'prefill', 'question'] as const) {
+    assert.match(progressFigures({ kind: 'phase', phase: name, done: 0 }), /\d/);
+  }
+});
