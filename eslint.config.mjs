@@ -6,7 +6,9 @@ import tseslint from 'typescript-eslint';
  * @param {string[]} group @param {string} message
  * @returns {import('eslint').Linter.RulesRecord}
  */
-const forbid = (group, message) => ({ 'no-restricted-imports': ['error', { patterns: [{ group, message }] }] });
+const forbid = (group, message) => ({
+  'no-restricted-imports': ['error', { patterns: [{ group, message }] }],
+});
 
 export default tseslint.config(
   { ignores: ['build/', 'dist/', 'artifacts/', 'node_modules/', 'test/fixtures/'] },
@@ -36,11 +38,15 @@ export default tseslint.config(
     ),
   },
   {
-    files: ['test/**'],
+    files: ['test/**/*.ts'],
     rules: {
       '@typescript-eslint/no-floating-promises': [
         'error',
-        { allowForKnownSafeCalls: [{ from: 'package', name: ['test', 'it', 'describe', 'suite'], package: 'node:test' }] },
+        {
+          allowForKnownSafeCalls: [
+            { from: 'package', name: ['test', 'it', 'describe', 'suite'], package: 'node:test' },
+          ],
+        },
       ],
     },
   },

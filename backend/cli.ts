@@ -25,7 +25,7 @@ interface JsonOption {
 }
 
 interface RepositoryOptions extends JsonOption {
-  repo: string;
+  repo?: string;
   model?: string;
   mode?: Mode;
   ram?: string;
@@ -66,7 +66,7 @@ function jsonOption(command: Command): Command {
 function repositoryOptions(command: Command): Command {
   const collect = (value: string, all: string[]) => [...all, value];
   return jsonOption(command)
-    .option('--repo <dir>', 'the repository', '.')
+    .option('--repo <dir>', 'the repository (default: this folder)')
     .option('--model <id|path>', 'a model of `repowave models`, or a GGUF file')
     .addOption(new Option('--mode <mode>', 'how to attend').choices(['auto', 'exact', 'wave']))
     .option('--ram <size>', 'the most memory for the repository, like 8GB')
@@ -74,11 +74,16 @@ function repositoryOptions(command: Command): Command {
     .option('--exclude <glob>', 'leave these files out (.gitignore syntax, repeatable)', collect, []);
 }
 
+/** A path as the user meant it: `npm start` runs in the package's folder and hands over the user's own. */
+function fromCaller(file: string): string {
+  return path.resolve(process.env.REPOWAVE_CWD ?? '.', file);
+}
+
 function repositoryParams({ repo, model, mode, ram, include, exclude }: RepositoryOptions): RepositoryParams {
   const isPath = model !== undefined && (/[/\\]/.test(model) || model.endsWith('.gguf'));
   return {
-    root: path.resolve(repo),
-    model: isPath ? path.resolve(model) : model,
+    root: repo === undefined ? process.cwd() : fromCaller(repo),
+    model: isPath ? fromCaller(model) : model,
     mode,
     include,
     exclude,
@@ -97,7 +102,7 @@ async function ask(
     );
   }
   const questions = options.questions
-    ? await readQuestions(options.questions)
+    ? await readQuestions(fromCaller(options.questions))
     : [{ id: '1', question: question ?? '' }];
   const params = repositoryParams(options);
   const how = { json: options.json ?? false, signal: interrupted.signal };
@@ -172,23 +177,26 @@ async function withClient(work: (client: Client) => Promise<void>): Promise<void
   }
 }
 
+/** Under npm one Ctrl+C arrives twice: from the terminal and from npm. */
+const sameInterruptMs = 300;
+let interruptedAt = 0;
+
 /** The first Ctrl+C cancels in an orderly way, the second ends everything. */
 function onInterrupt(): void {
-  if (interrupted.signal.aborted) {
+  if (!interrupted.signal.aborted) {
+    interruptedAt = performance.now();
+    interrupted.abort();
+  } else if (performance.now() - interruptedAt > sameInterruptMs) {
     backend?.child.kill('SIGKILL');
     process.exit(ErrorCode.cancelled);
   }
-  interrupted.abort();
 }
 
 function exitCodeOf(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : ErrorCode.usage;
   const known = error instanceof UserError;
-  const text = known
-    ? error.message
-    : error instanceof Error
-      ? (error.stack ?? error.message)
-      : String(error);
+  const reason = error instanceof Error ? error.message : String(error);
+  const text = known ? reason : `Something went wrong that should not: ${reason}. Please report it.`;
   process.stderr.write(`${printable(text)}\n`);
   return known ? ErrorCode[error.code] : ErrorCode.internal;
 }

@@ -21,7 +21,6 @@ export const commands = {
     run: (args) => inTurn(...(args.length ? [] : [check]), () => node(at('test/run.mjs'), ...args)),
   },
   bench: { needs: () => everything, run: (args) => inTurn(() => tsx('test/bench/main.ts', args)) },
-  eval: { needs: () => everything, run: (args) => inTurn(() => tsx('test/eval/main.ts', args)) },
   package: { needs: () => everything, run: () => inTurn(() => node(at('scripts/package.mjs'))) },
 };
 

@@ -3,6 +3,8 @@
  * segments that share the question's words keep their weight and the others are turned down (not off).
  */
 import MiniSearch from 'minisearch';
+import { stemmer } from 'stemmer';
+import { eng, removeStopwords } from 'stopword';
 
 /** Segments at full weight. */
 const visible = 4;
@@ -16,10 +18,13 @@ export interface FocusDocument {
   text: string;
 }
 
+/** What questions are phrased with tells nothing about where the answer lies. */
+const questionWords = [...eng, 'file', 'files', 'function', 'functions', 'code', 'repository'];
+
 const options = {
   fields: ['path', 'text'],
   tokenize: terms,
-  processTerm: (term: string) => term,
+  processTerm: stemmer,
   searchOptions: { boost: { path: 2 } },
 };
 
@@ -51,7 +56,7 @@ export class FocusIndex {
   /** Ids of the segments that the question is most likely about, best first. */
   rank(question: string): number[] {
     return this.#index
-      .search(question)
+      .search(question, { tokenize: (text) => removeStopwords(terms(text), questionWords) })
       .slice(0, visible)
       .map((hit) => hit.id as number);
   }

@@ -6,18 +6,12 @@
 namespace repowave::addon {
 
 std::string error_code(const std::exception& error) {
-    if (dynamic_cast<const Cancelled*>(&error))
-        return "Cancelled";
-    if (dynamic_cast<const ModelCorrupt*>(&error))
-        return "ModelCorrupt";
-    if (dynamic_cast<const ModelUnsupported*>(&error))
-        return "ModelUnsupported";
-    if (dynamic_cast<const wave::SegmentCorrupt*>(&error))
-        return "SegmentCorrupt";
-    if (dynamic_cast<const wave::NoSpace*>(&error))
-        return "NoSpace";
-    if (dynamic_cast<const std::bad_alloc*>(&error))
-        return "OutOfMemory";
+    if (dynamic_cast<const Cancelled*>(&error)) return "Cancelled";
+    if (dynamic_cast<const ModelCorrupt*>(&error)) return "ModelCorrupt";
+    if (dynamic_cast<const ModelUnsupported*>(&error)) return "ModelUnsupported";
+    if (dynamic_cast<const wave::SegmentCorrupt*>(&error)) return "SegmentCorrupt";
+    if (dynamic_cast<const wave::NoSpace*>(&error)) return "NoSpace";
+    if (dynamic_cast<const std::bad_alloc*>(&error)) return "OutOfMemory";
     return "Internal";
 }
 
@@ -47,8 +41,7 @@ Napi::Value load_model(const Napi::CallbackInfo& call) {
             initialize_llama(own_directory());
             float reported = -1;
             *model = std::make_shared<Model>(path, [&](float share) {
-                if (share < reported + 0.01f && share < 1)
-                    return;
+                if (share < reported + 0.01f && share < 1) return;
                 reported = share;
                 progress.NonBlockingCall([share](Napi::Env env, Napi::Function callback) {
                     callback.Call({Napi::Number::New(env, share)});

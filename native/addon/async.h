@@ -44,8 +44,7 @@ class Task : public Napi::AsyncWorker {
         }
     }
     void OnOK() override {
-        if (settled_)
-            settled_();
+        if (settled_) settled_();
         try {
             deferred_.Resolve(finish_(Env()));
         } catch (const Napi::Error& error) {
@@ -53,8 +52,7 @@ class Task : public Napi::AsyncWorker {
         }
     }
     void OnError(const Napi::Error& error) override {
-        if (settled_)
-            settled_();
+        if (settled_) settled_();
         deferred_.Reject(to_js_error(Env(), code_, error.Message()).Value());
     }
 

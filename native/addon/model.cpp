@@ -21,8 +21,7 @@ Napi::Value ModelWrap::wrap(Napi::Env env, std::shared_ptr<const Model> model) {
 ModelWrap::ModelWrap(const Napi::CallbackInfo& info) : ObjectWrap(info) {}
 
 const Model& ModelWrap::open(Napi::Env env) const {
-    if (!model)
-        throw to_js_error(env, "Internal", "the model is closed");
+    if (!model) throw to_js_error(env, "Internal", "the model is closed");
     return *model;
 }
 

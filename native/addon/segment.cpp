@@ -25,8 +25,7 @@ Napi::Value SegmentWrap::open(const Napi::CallbackInfo& call) {
 SegmentWrap::SegmentWrap(const Napi::CallbackInfo& info) : ObjectWrap(info) {}
 
 const wave::Segment& SegmentWrap::get(Napi::Env env) const {
-    if (!segment)
-        throw to_js_error(env, "Internal", "the segment is closed");
+    if (!segment) throw to_js_error(env, "Internal", "the segment is closed");
     return *segment;
 }
 

@@ -17,13 +17,11 @@ void SessionWrap::define(Napi::Env env) {
 
 Napi::Value SessionWrap::create(const Napi::CallbackInfo& call) {
     const auto& model = ModelWrap::Unwrap(call[0].As<Napi::Object>())->model;
-    if (!model)
-        throw to_js_error(call.Env(), "Internal", "the model is closed");
+    if (!model) throw to_js_error(call.Env(), "Internal", "the model is closed");
     const auto options = call[1].As<Napi::Object>();
     SessionParams params;
     params.threads = options.Get("threads").As<Napi::Number>();
-    if (options.Has("batch"))
-        params.batch = options.Get("batch").As<Napi::Number>();
+    if (options.Has("batch")) params.batch = options.Get("batch").As<Napi::Number>();
     if (options.Has("kvType") && options.Get("kvType").As<Napi::String>().Utf8Value() == "f32")
         params.kv_type = wave::DType::f32;
     try {
@@ -41,10 +39,8 @@ Napi::Value SessionWrap::create(const Napi::CallbackInfo& call) {
 SessionWrap::SessionWrap(const Napi::CallbackInfo& info) : ObjectWrap(info) {}
 
 Session& SessionWrap::idle(Napi::Env env) const {
-    if (!session_)
-        throw to_js_error(env, "Internal", "the session is closed");
-    if (busy_)
-        throw to_js_error(env, "Internal", "the session is busy");
+    if (!session_) throw to_js_error(env, "Internal", "the session is closed");
+    if (busy_) throw to_js_error(env, "Internal", "the session is busy");
     return *session_;
 }
 
@@ -60,8 +56,7 @@ void SessionWrap::reset(const Napi::CallbackInfo& call) {
     for (uint32_t i = 0; i < list.Length(); i++) {
         const auto view = list.Get(i).As<Napi::Object>();
         const auto& segment = SegmentWrap::Unwrap(view.Get("segment").As<Napi::Object>())->segment;
-        if (!segment)
-            throw to_js_error(call.Env(), "Internal", "a segment is closed");
+        if (!segment) throw to_js_error(call.Env(), "Internal", "a segment is closed");
         views.push_back({segment, view.Get("bias").As<Napi::Number>()});
     }
     try {
@@ -86,8 +81,7 @@ Napi::Value SessionWrap::forward(const Napi::CallbackInfo& call) {
 }
 
 void SessionWrap::cancel(const Napi::CallbackInfo&) {
-    if (session_)
-        session_->cancel();
+    if (session_) session_->cancel();
 }
 
 Napi::Value SessionWrap::logits(const Napi::CallbackInfo& call) {
@@ -130,8 +124,7 @@ Napi::Value SessionWrap::take_evidence(const Napi::CallbackInfo& call) {
 
 /// Work under way keeps the session until it is done.
 void SessionWrap::close(const Napi::CallbackInfo&) {
-    if (session_)
-        session_->cancel();
+    if (session_) session_->cancel();
     session_.reset();
 }
 

@@ -7,14 +7,12 @@
 namespace wave {
 
 const Kernels* kernels_named(const char* isa) {
-    if (std::strcmp(isa, "scalar") == 0)
-        return &kernels_scalar;
+    if (std::strcmp(isa, "scalar") == 0) return &kernels_scalar;
 #if defined(__x86_64__)
     __builtin_cpu_init();
     const bool avx2 =
         __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
-    if (avx2 && std::strcmp(isa, "avx2") == 0)
-        return &kernels_avx2;
+    if (avx2 && std::strcmp(isa, "avx2") == 0) return &kernels_avx2;
     if (avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
         std::strcmp(isa, "avx512") == 0)
@@ -25,11 +23,9 @@ const Kernels* kernels_named(const char* isa) {
 
 static const Kernels* choose() {
     if (const char* wanted = std::getenv("REPOWAVE_ISA"))
-        if (const Kernels* found = kernels_named(wanted))
-            return found;
+        if (const Kernels* found = kernels_named(wanted)) return found;
     for (const char* isa : {"avx512", "avx2"})
-        if (const Kernels* found = kernels_named(isa))
-            return found;
+        if (const Kernels* found = kernels_named(isa)) return found;
     return &kernels_scalar;
 }
 

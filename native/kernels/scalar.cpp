@@ -10,8 +10,7 @@ float half_to_float(uint16_t h) {
                    mantissa = h & 1023;
     if (exponent == 0)
         return std::bit_cast<float>(sign | 0x3f800000) * std::ldexp(static_cast<float>(mantissa), -24);
-    if (exponent == 31)
-        return std::bit_cast<float>(sign | 0x7f800000 | (mantissa << 13));
+    if (exponent == 31) return std::bit_cast<float>(sign | 0x7f800000 | (mantissa << 13));
     return std::bit_cast<float>(sign | ((exponent + 112) << 23) | (mantissa << 13));
 }
 
@@ -19,10 +18,8 @@ float half_to_float(uint16_t h) {
 uint16_t float_to_half(float x) {
     const uint32_t bits = std::bit_cast<uint32_t>(x), magnitude = bits & 0x7fffffff;
     const uint16_t sign = static_cast<uint16_t>((bits >> 16) & 0x8000);
-    if (magnitude > 0x7f800000)
-        return sign | 0x7e00;
-    if (magnitude >= 0x477ff000)
-        return sign | 0x7c00;
+    if (magnitude > 0x7f800000) return sign | 0x7e00;
+    if (magnitude >= 0x477ff000) return sign | 0x7c00;
     if (magnitude < 0x38800000) // a denormal half: let the float adder round at 2^-24
         return sign | static_cast<uint16_t>(std::bit_cast<uint32_t>(std::bit_cast<float>(magnitude) + 0.5f) -
                                             0x3f000000);

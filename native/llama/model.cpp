@@ -52,8 +52,7 @@ Model::Model(const std::string& path, const std::function<void(float)>& on_progr
     params.progress_callback_user_data = const_cast<std::function<void(float)>*>(&on_progress);
     forget_errors();
     model_ = llama_model_load_from_file(path.c_str(), params);
-    if (!model_)
-        throw ModelCorrupt(llama_error());
+    if (!model_) throw ModelCorrupt(llama_error());
     try {
         const auto number = [&](const char* key, int fallback) {
             const std::string value = metadata(architecture() + key);
@@ -82,8 +81,7 @@ void Model::check_supported() const {
     if (llama_model_has_encoder(model_) || llama_model_is_diffusion(model_) ||
         !llama_model_has_decoder(model_))
         throw ModelUnsupported(name + " is not a decoder that writes text from left to right");
-    if (llama_model_n_swa(model_) > 0)
-        throw ModelUnsupported(name + " uses sliding-window attention");
+    if (llama_model_n_swa(model_) > 0) throw ModelUnsupported(name + " uses sliding-window attention");
     if (shape_.kv_heads == 0 || query_heads() % static_cast<int>(shape_.kv_heads) != 0)
         throw ModelUnsupported(name + " has no plain grouped-query attention");
     if (shape_.dk % 16 != 0 || shape_.dv % 16 != 0)
@@ -143,8 +141,7 @@ std::string Model::apply_chat_template(const std::vector<ChatMessage>& messages)
     std::string text(size, '\0');
     int n = -1;
     for (const char* which : {own, "chatml"}) {
-        if (!which || n >= 0)
-            continue;
+        if (!which || n >= 0) continue;
         n = llama_chat_apply_template(which, chat.data(), chat.size(), true, text.data(),
                                       static_cast<int>(size));
         if (n > static_cast<int>(text.size())) {
@@ -156,8 +153,7 @@ std::string Model::apply_chat_template(const std::vector<ChatMessage>& messages)
     const llama_token bos = llama_vocab_bos(vocab());
     if (bos != LLAMA_TOKEN_NULL && llama_vocab_get_add_bos(vocab())) {
         const std::string begin = piece(bos, true);
-        if (text.compare(0, begin.size(), begin) != 0)
-            text.insert(0, begin);
+        if (text.compare(0, begin.size(), begin) != 0) text.insert(0, begin);
     }
     return text;
 }

@@ -12,36 +12,31 @@ namespace {
 /// Functions of ggml's CPU backend are only to be had by name: it is a plug-in.
 template <class F> F cpu_function(const char* name) {
     ggml_backend_dev_t device = ggml_backend_dev_by_type(GGML_BACKEND_DEVICE_TYPE_CPU);
-    if (!device)
-        throw std::runtime_error("ggml has no CPU backend for this processor");
+    if (!device) throw std::runtime_error("ggml has no CPU backend for this processor");
     auto* found =
         reinterpret_cast<F>(ggml_backend_reg_get_proc_address(ggml_backend_dev_backend_reg(device), name));
-    if (!found)
-        throw std::runtime_error(std::string("ggml's CPU backend lacks ") + name);
+    if (!found) throw std::runtime_error(std::string("ggml's CPU backend lacks ") + name);
     return found;
 }
 
 /// The layer in a name such as cache_k_l12, or -1. Exact: views are named "cache_k_l12 (view)".
 int layer_of(const char* name, const char* prefix) {
     const size_t n = std::strlen(prefix);
-    if (std::strncmp(name, prefix, n) != 0)
-        return -1;
+    if (std::strncmp(name, prefix, n) != 0) return -1;
     char* end;
     const long layer = std::strtol(name + n, &end, 10);
     return end != name + n && *end == '\0' ? static_cast<int>(layer) : -1;
 }
 
 const ggml_tensor* root(const ggml_tensor* tensor) {
-    while (tensor->view_src)
-        tensor = tensor->view_src;
+    while (tensor->view_src) tensor = tensor->view_src;
     return tensor;
 }
 
 /// Layers whose attention tells best what an answer was read from are the later middle ones; four are enough.
 std::vector<uint32_t> choose_evidence_layers(uint32_t layers) {
     std::vector<uint32_t> chosen;
-    for (uint32_t i = 0; i < 4; i++)
-        chosen.push_back(layers / 2 + i * (layers - layers / 2) / 5);
+    for (uint32_t i = 0; i < 4; i++) chosen.push_back(layers / 2 + i * (layers - layers / 2) / 5);
     chosen.erase(std::unique(chosen.begin(), chosen.end()), chosen.end());
     return chosen;
 }
@@ -77,8 +72,7 @@ Session::Session(std::shared_ptr<const Model> model, const SessionParams& params
     c.abort_callback = [](void* session) { return static_cast<Session*>(session)->cancelled_.load(); };
     c.abort_callback_data = this;
     context_.reset(llama_init_from_model(model_->get(), c));
-    if (!context_)
-        throw std::runtime_error("llama.cpp cannot make a context: " + llama_error());
+    if (!context_) throw std::runtime_error("llama.cpp cannot make a context: " + llama_error());
 
     // Without a pool of its own the context starts threads for every graph.
     ggml_threadpool_params pool = ggml_threadpool_params_default(params.threads);
@@ -98,11 +92,9 @@ void Session::reset(std::vector<View> views) {
     view_runs_.clear();
     for (uint32_t layer = 0; layer < shape_.layers; layer++)
         for (uint32_t head = 0; head < shape_.kv_heads; head++)
-            for (const View& view : views_)
-                view_runs_.push_back(view.segment->run(layer, head, view.bias));
+            for (const View& view : views_) view_runs_.push_back(view.segment->run(layer, head, view.bias));
     view_tokens_ = 0;
-    for (const View& view : views_)
-        view_tokens_ += view.segment->tokens();
+    for (const View& view : views_) view_tokens_ += view.segment->tokens();
     tail_.set_tokens(0);
     evidence_.clear();
 }
@@ -123,8 +115,7 @@ llama_token Session::forward(const std::vector<llama_token>& tokens, int positio
         tail_.set_tokens(before);
         throw;
     }
-    if (!sample)
-        return -1;
+    if (!sample) return -1;
     const float* logits = llama_get_logits_ith(context_.get(), -1);
     logits_.assign(logits, logits + llama_vocab_n_tokens(model_->vocab()));
     return llama_sampler_sample(sampler_.get(), context_.get(), -1);
@@ -145,12 +136,9 @@ void Session::run_batch(const llama_token* tokens, int count, int position, bool
     const int status = llama_decode(context_.get(), batch);
     llama_batch_free(batch);
     llama_memory_clear(llama_get_memory(context_.get()), false);
-    if (!error_.empty())
-        throw ModelUnsupported(error_);
-    if (cancelled_.load())
-        throw Cancelled();
-    if (status != 0)
-        throw std::runtime_error("llama.cpp failed: " + llama_error());
+    if (!error_.empty()) throw ModelUnsupported(error_);
+    if (cancelled_.load()) throw Cancelled();
+    if (status != 0) throw std::runtime_error("llama.cpp failed: " + llama_error());
     tail_.set_tokens(tail_.tokens() + count);
 }
 
@@ -158,15 +146,12 @@ void Session::run_batch(const llama_token* tokens, int count, int position, bool
 
 bool Session::on_node(ggml_tensor* node, bool ask, void* user) {
     auto* self = static_cast<Session*>(user);
-    if (!ask)
-        return true;
+    if (!ask) return true;
     if (node->op == GGML_OP_SET_ROWS && node->view_src) {
         const int keys = layer_of(node->view_src->name, "cache_k_l");
         const int values = layer_of(node->view_src->name, "cache_v_l");
-        if (keys >= 0)
-            self->rewrite(node, keys, Role::store_keys);
-        if (values >= 0)
-            self->rewrite(node, values, Role::store_values);
+        if (keys >= 0) self->rewrite(node, keys, Role::store_keys);
+        if (values >= 0) self->rewrite(node, values, Role::store_values);
     } else if (node->op == GGML_OP_FLASH_ATTN_EXT) {
         const int layer = layer_of(root(node->src[1])->name, "cache_k_l");
         const char* reason = layer < 0 ? "an attention without a K/V cache" : self->unsupported(node, layer);
@@ -181,12 +166,9 @@ bool Session::on_node(ggml_tensor* node, bool ask, void* user) {
 const char* Session::unsupported(const ggml_tensor* node, uint32_t layer) const {
     float params[3]; // scale, ALiBi's max_bias, soft cap
     std::memcpy(params, node->op_params, sizeof params);
-    if (params[1] != 0.0f)
-        return "ALiBi position biases";
-    if (params[2] != 0.0f)
-        return "soft-capped attention logits";
-    if (node->src[4])
-        return "attention sinks";
+    if (params[1] != 0.0f) return "ALiBi position biases";
+    if (params[2] != 0.0f) return "soft-capped attention logits";
+    if (node->src[4]) return "attention sinks";
     if (layer_of(root(node->src[2])->name, "cache_v_l") != static_cast<int>(layer))
         return "latent (MLA) attention";
     if (node->src[0]->ne[0] != shape_.dk || node->src[2]->ne[0] != shape_.dv ||
@@ -196,8 +178,7 @@ const char* Session::unsupported(const ggml_tensor* node, uint32_t layer) const 
 }
 
 void Session::rewrite(ggml_tensor* node, uint32_t layer, Role role) {
-    if (role == Role::attend)
-        std::memcpy(&scales_[layer], node->op_params, sizeof(float));
+    if (role == Role::attend) std::memcpy(&scales_[layer], node->op_params, sizeof(float));
     // A throw-away custom node tells how ggml keeps the function of one.
     ggml_context* scratch = ggml_init({ggml_tensor_overhead(), nullptr, true});
     ggml_tensor* custom = ggml_custom_4d(
@@ -238,8 +219,7 @@ void Session::begin_attention(const ggml_tensor* node, uint32_t layer) {
         !evidence_.empty() && batch_tokens_ == 1 &&
         std::find(evidence_layers_.begin(), evidence_layers_.end(), layer) != evidence_layers_.end();
     call.mass = evidence ? evidence_.data() : nullptr;
-    if (evidence && layer == evidence_layers_.back())
-        evidence_steps_++;
+    if (evidence && layer == evidence_layers_.back()) evidence_steps_++;
     attention_.begin(call);
 }
 
@@ -250,8 +230,7 @@ void Session::run_attend(ggml_tensor* node, int thread, int, void* user) {
         self.begin_attention(node, hook.layer);
         self.attention_ready_.store(true, std::memory_order_release);
     }
-    while (!self.attention_ready_.load(std::memory_order_acquire))
-        sched_yield();
+    while (!self.attention_ready_.load(std::memory_order_acquire)) sched_yield();
     self.attention_.work(thread);
 }
 

@@ -49,8 +49,7 @@ void Attention::split(const AttentionCall& call) {
             begin += n;
         }
         offset += tokens;
-        if (run + 1 == call.view_count)
-            view_tokens_ = offset;
+        if (run + 1 == call.view_count) view_tokens_ = offset;
     }
     chunks_.push_back(pieces_.size());
     total_tokens_ = offset;
@@ -64,8 +63,7 @@ void Attention::begin(const AttentionCall& call) {
     view_tokens_ = 0;
     split(call);
     const size_t pairs = blocks_ * shape_.kv_heads;
-    if (left_.size() < pairs)
-        left_ = std::vector<std::atomic<uint32_t>>(pairs);
+    if (left_.size() < pairs) left_ = std::vector<std::atomic<uint32_t>>(pairs);
     for (size_t i = 0; i < pairs; i++)
         left_[i].store(static_cast<uint32_t>(chunk_count_), std::memory_order_relaxed);
     const size_t floats = static_cast<size_t>(max_rows_) * (shape_.dv + 2);
@@ -101,15 +99,13 @@ void Attention::run_item(size_t item, int thread) {
     const Partial local{own + static_cast<size_t>(max_rows_) * shape_.dv,
                         own + static_cast<size_t>(max_rows_) * shape_.dv + max_rows_, own};
     attend_pieces(head, first_token, rows, chunk, chunk_count_ == 1 ? local : partial(item), thread);
-    if (left_[pair].fetch_sub(1, std::memory_order_acq_rel) != 1)
-        return;
+    if (left_[pair].fetch_sub(1, std::memory_order_acq_rel) != 1) return;
 
     if (chunk_count_ > 1) { // log-sum-exp merge, in the order of the keys
         std::fill_n(local.m, rows, -std::numeric_limits<float>::infinity());
         for (size_t c = 0; c < chunk_count_; c++) {
             const Partial part = partial(pair * chunk_count_ + c);
-            for (int r = 0; r < rows; r++)
-                local.m[r] = std::max(local.m[r], part.m[r]);
+            for (int r = 0; r < rows; r++) local.m[r] = std::max(local.m[r], part.m[r]);
         }
         std::fill_n(local.l, rows, 0.0f);
         std::fill_n(local.o, static_cast<size_t>(rows) * shape_.dv, 0.0f);
@@ -139,8 +135,7 @@ void Attention::gather_queries(int head, int first_token, int rows, float* q) co
         const float* from =
             reinterpret_cast<const float*>(call_.q + (first_token + r / group_) * call_.q_token_stride +
                                            (head * group_ + r % group_) * call_.q_head_stride);
-        for (uint32_t d = 0; d < shape_.dk; d++)
-            q[r * shape_.dk + d] = from[d] * call_.scale;
+        for (uint32_t d = 0; d < shape_.dk; d++) q[r * shape_.dk + d] = from[d] * call_.scale;
     }
 }
 
@@ -169,8 +164,7 @@ void Attention::attend_pieces(int head, int first_token, int rows, size_t chunk,
         const int64_t edge = static_cast<int64_t>(run.tokens) - call_.tokens + first_token + 1 -
                              static_cast<int64_t>(piece.begin);
         block.first_visible = tail ? static_cast<int>(edge) : block.keys;
-        if (block.first_visible + (rows - 1) / group_ <= 0)
-            continue;
+        if (block.first_visible + (rows - 1) / group_ <= 0) continue;
         if (call_.mass)
             block.logits = logits_.data() + static_cast<size_t>(head) * group_ * total_tokens_ + piece.offset;
         kernels().attend(block);

@@ -6,14 +6,12 @@
 namespace wave {
 
 void KvTail::reserve(size_t n) {
-    if (n <= capacity_)
-        return;
+    if (n <= capacity_) return;
     const size_t capacity = std::max(n, capacity_ + capacity_ / 2);
     const auto grow = [&](std::vector<AlignedBytes>& list, size_t row) {
         for (AlignedBytes& old : list) {
             AlignedBytes bigger = aligned_bytes(capacity * row);
-            if (tokens_)
-                std::memcpy(bigger.get(), old.get(), tokens_ * row);
+            if (tokens_) std::memcpy(bigger.get(), old.get(), tokens_ * row);
             old = std::move(bigger);
         }
     };

@@ -45,8 +45,7 @@ using AlignedBytes = std::unique_ptr<uint8_t, FreeDeleter>;
 
 inline AlignedBytes aligned_bytes(size_t n) {
     AlignedBytes bytes(static_cast<uint8_t*>(std::aligned_alloc(64, (n + 63) / 64 * 64 + 64)));
-    if (!bytes)
-        throw std::bad_alloc();
+    if (!bytes) throw std::bad_alloc();
     return bytes;
 }
 

@@ -27,8 +27,7 @@ struct Header {
 /// FNV-1a, 64 bits (http://www.isthe.com/chongo/tech/comp/fnv/).
 uint64_t checksum(const void* data, size_t n) {
     uint64_t hash = 0xcbf29ce484222325;
-    for (size_t i = 0; i < n; i++)
-        hash = (hash ^ static_cast<const uint8_t*>(data)[i]) * 0x100000001b3;
+    for (size_t i = 0; i < n; i++) hash = (hash ^ static_cast<const uint8_t*>(data)[i]) * 0x100000001b3;
     return hash;
 }
 
@@ -51,8 +50,7 @@ size_t data_offset(size_t meta_bytes) {
 
 [[noreturn]] void fail(const std::string& what) {
     const int error = errno;
-    if (error == ENOSPC || error == EDQUOT)
-        throw NoSpace(what + ": no space left on the device");
+    if (error == ENOSPC || error == EDQUOT) throw NoSpace(what + ": no space left on the device");
     throw std::system_error(error, std::generic_category(), what);
 }
 
@@ -60,8 +58,7 @@ class File {
   public:
     File(const std::string& path, int flags)
         : path_(path), fd_(::open(path.c_str(), flags | O_CLOEXEC, 0644)) {
-        if (fd_ < 0)
-            fail(path);
+        if (fd_ < 0) fail(path);
     }
     ~File() { ::close(fd_); }
     int fd() const { return fd_; }
@@ -69,21 +66,17 @@ class File {
     void write(const void* data, size_t n) {
         for (const auto* p = static_cast<const uint8_t*>(data); n > 0;) {
             const ssize_t done = ::write(fd_, p, n);
-            if (done < 0 && errno == EINTR)
-                continue;
-            if (done < 0)
-                fail(path_);
+            if (done < 0 && errno == EINTR) continue;
+            if (done < 0) fail(path_);
             p += done, n -= done;
         }
     }
     void pad(size_t n) {
         static const uint8_t zeros[4096] = {};
-        for (; n > 0; n -= std::min(n, sizeof zeros))
-            write(zeros, std::min(n, sizeof zeros));
+        for (; n > 0; n -= std::min(n, sizeof zeros)) write(zeros, std::min(n, sizeof zeros));
     }
     void sync() {
-        if (::fsync(fd_) != 0)
-            fail(path_);
+        if (::fsync(fd_) != 0) fail(path_);
     }
 
   private:
@@ -135,8 +128,7 @@ void write_segment(const std::string& path, const KvTail& tail, const std::strin
     try {
         File file(temporary, O_WRONLY | O_CREAT | O_EXCL);
         write_all(file, tail, meta);
-        if (::rename(temporary.c_str(), path.c_str()) != 0)
-            fail(path);
+        if (::rename(temporary.c_str(), path.c_str()) != 0) fail(path);
     } catch (...) {
         ::unlink(temporary.c_str());
         throw;
@@ -147,14 +139,11 @@ void write_segment(const std::string& path, const KvTail& tail, const std::strin
 Segment::Segment(const std::string& path) {
     const File file(path, O_RDONLY);
     struct stat info;
-    if (::fstat(file.fd(), &info) != 0)
-        fail(path);
+    if (::fstat(file.fd(), &info) != 0) fail(path);
     Header header{};
     const bool read = ::pread(file.fd(), &header, sizeof header, 0) == sizeof header;
-    if (!read || header.magic != kMagic)
-        throw SegmentCorrupt(path + " is not a segment file");
-    if (header.version != kVersion)
-        throw SegmentCorrupt(path + " was written by another version");
+    if (!read || header.magic != kMagic) throw SegmentCorrupt(path + " is not a segment file");
+    if (header.version != kVersion) throw SegmentCorrupt(path + " was written by another version");
     if (header.checksum != checksum(&header, offsetof(Header, checksum)))
         throw SegmentCorrupt(path + " has a damaged header");
     if (header.file_bytes != static_cast<uint64_t>(info.st_size))
@@ -163,8 +152,7 @@ Segment::Segment(const std::string& path) {
     tokens_ = header.tokens;
     size_ = header.file_bytes;
     void* mapped = ::mmap(nullptr, size_, PROT_READ, MAP_SHARED, file.fd(), 0);
-    if (mapped == MAP_FAILED)
-        fail(path);
+    if (mapped == MAP_FAILED) fail(path);
     base_ = static_cast<const uint8_t*>(mapped);
     data_ = base_ + data_offset(header.meta_bytes);
     meta_.assign(reinterpret_cast<const char*>(base_) + kHeaderBytes, header.meta_bytes);

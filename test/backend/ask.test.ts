@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { mkdirSync, rmSync, truncateSync, utimesSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import test from 'node:test';
@@ -120,6 +121,31 @@ test('a backend killed while reading loses no finished segment', async (t) => {
   const { timing } = await lab.ask(await lab.client());
   assert.equal(lab.stored('.seg').length, before + 1);
   assert.equal(timing.prefillTokens, `// file: src/date.ts\n${code('date')}\n\n`.length);
+});
+
+test('a backend killed while answering loses nothing that was read', async (t) => {
+  const lab = new Lab(t, several);
+  const backend = await lab.start({ FAKE_HOLD: 'Question: Where?' });
+  const asked = assert.rejects(lab.ask(await lab.connect(backend)), { code: 'backendUnavailable' });
+  await logged(backend, 'fake: holding');
+  backend.child.kill('SIGKILL');
+  await asked;
+  await ended(backend);
+  assert.equal((await lab.ask(await lab.client())).timing.prefillTokens, 0);
+});
+
+test('a store without room is reported before anything is read', async (t) => {
+  const lab = new Lab(t, several);
+  mkdirSync(lab.store);
+  if (spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', lab.store]).status !== 0) {
+    return t.skip('only root can mount a small disk');
+  }
+  try {
+    await assert.rejects(lab.ask(await lab.client()), { code: 'noSpace' });
+    assert.deepEqual(lab.stored('.seg'), []);
+  } finally {
+    spawnSync('umount', ['-l', lab.store]);
+  }
 });
 
 test('a torn segment file is read again', async (t) => {

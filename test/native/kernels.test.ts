@@ -63,12 +63,34 @@ if (isa === undefined) {
   }
   test('all instruction sets round to the same half-precision numbers, also the odd ones', () => {
     const { uniform } = createRandom(7);
-    const odd = [0, -0, 1, 65504, 65519.99, 65520, 1e9, 2 ** -14, 2 ** -15, 2 ** -24, 2 ** -25, 6e-8, NaN, Infinity];
-    const x = Float32Array.from([...odd, ...Array.from({ length: 5001 }, () => (uniform() - 0.5) * 2 ** (uniform() * 40 - 28))]);
+    const odd = [
+      0,
+      -0,
+      1,
+      65504,
+      65519.99,
+      65520,
+      1e9,
+      2 ** -14,
+      2 ** -15,
+      2 ** -24,
+      2 ** -25,
+      6e-8,
+      NaN,
+      Infinity,
+    ];
+    const x = Float32Array.from([
+      ...odd,
+      ...Array.from({ length: 5001 }, () => (uniform() - 0.5) * 2 ** (uniform() * 40 - 28)),
+    ]);
     const [first, ...rest] = addon.isas().map((name) => addon.toF16(name, x));
-    assert.deepEqual([...first!.subarray(0, 12)], [0, 0x8000, 0x3c00, 0x7bff, 0x7bff, 0x7c00, 0x7c00, 0x400, 0x200, 1, 0, 1]);
+    assert.deepEqual(
+      [...first!.subarray(0, 12)],
+      [0, 0x8000, 0x3c00, 0x7bff, 0x7bff, 0x7c00, 0x7c00, 0x400, 0x200, 1, 0, 1],
+    );
     for (const other of rest) {
-      for (let i = 0; i < x.length; i++) if (!Number.isNaN(x[i])) assert.equal(other[i], first![i], `of ${x[i]}`);
+      for (let i = 0; i < x.length; i++)
+        if (!Number.isNaN(x[i])) assert.equal(other[i], first![i], `of ${x[i]}`);
     }
   });
 } else {
@@ -79,16 +101,29 @@ if (isa === undefined) {
         test(`attention over stored runs and the tail: ${name}`, () => {
           const { normal, integer } = createRandom(shape.dk * 100 + shape.queryHeads + (f16 ? 1 : 0));
           for (const tokens of [1, 3, 40]) {
-            const views = [makeRun(normal, shape, integer(1, 200)), makeRun(normal, shape, 64, -4), makeRun(normal, shape, 1)];
+            const views = [
+              makeRun(normal, shape, integer(1, 200)),
+              makeRun(normal, shape, 64, -4),
+              makeRun(normal, shape, 1),
+            ];
             const tail = makeRun(normal, shape, tokens + integer(0, 90));
             const q = Float32Array.from({ length: tokens * shape.queryHeads * shape.dk }, normal);
             const scale = 1.5 / Math.sqrt(shape.dk);
             const expected = attend(shape, q, tokens, scale, views, tail);
-            const actual = addon.attend({ ...shape, f16, threads: 3 }, q, tokens, scale, views, tail, tokens === 1);
+            const actual = addon.attend(
+              { ...shape, f16, threads: 3 },
+              q,
+              tokens,
+              scale,
+              views,
+              tail,
+              tokens === 1,
+            );
             assert.equal(actual.isa, isa);
             // f16 storage rounds K and V to 11 bits; f32 leaves the rounding of the sums.
             assert.ok(relativeError(actual.out, expected.out) < (f16 ? 2e-3 : 3e-6), `${tokens} tokens`);
-            if (tokens === 1) assert.ok(relativeError(actual.mass, expected.mass) < (f16 ? 4e-3 : 3e-6), 'mass');
+            if (tokens === 1)
+              assert.ok(relativeError(actual.mass, expected.mass) < (f16 ? 4e-3 : 3e-6), 'mass');
           }
         });
       }
@@ -100,7 +135,8 @@ if (isa === undefined) {
       const views = [makeRun(normal, shape, 1500), makeRun(normal, shape, 70), makeRun(normal, shape, 2500)];
       const tail = makeRun(normal, shape, 30);
       const q = Float32Array.from({ length: shape.queryHeads * shape.dk }, normal);
-      const run = (threads: number) => addon.attend({ ...shape, f16: false, threads }, q, 1, 0.2, views, tail, true);
+      const run = (threads: number) =>
+        addon.attend({ ...shape, f16: false, threads }, q, 1, 0.2, views, tail, true);
       const one = run(1);
       const expected = attend(shape, q, 1, 0.2, views, tail);
       assert.ok(relativeError(one.out, expected.out) < 3e-6);

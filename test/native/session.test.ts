@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
@@ -62,7 +62,9 @@ for (const architecture of ['llama', 'qwen2', 'qwen3']) {
     const session = addon.createSession(model, { threads: 2, kvType: 'f32', batch: 256 });
     const rows = await ourLogits(session, tokens);
     const errors = rows.map((row, i) => relativeError(row, expected.subarray(i * 512, (i + 1) * 512)));
-    console.log(`${architecture}: relative L2 of logits, worst of 8 rows: ${Math.max(...errors).toExponential(2)}`);
+    console.log(
+      `${architecture}: relative L2 of logits, worst of 8 rows: ${Math.max(...errors).toExponential(2)}`,
+    );
     assert.ok(Math.max(...errors) <= 1e-4, errors.join(' '));
 
     // The same tokens, 600 of them stored on disk and mapped again: not a bit may change.
@@ -85,13 +87,18 @@ test('the real model writes the same 64 tokens as llama.cpp after a prompt of 2,
   const session = addon.createSession(model, { threads: 2 });
   session.reset([]);
   const ours: number[] = [await session.forward(tokens, 0, true)];
-  while (ours.length < 64) ours.push(await session.forward(Int32Array.of(ours.at(-1)!), 1999 + ours.length, true));
+  while (ours.length < 64)
+    ours.push(await session.forward(Int32Array.of(ours.at(-1)!), 1999 + ours.length, true));
   const theirs = plainLlama('greedy', file, 64, ...tokens)
     .trim()
     .split('\n')
     .map((line) => line.split(' ').map(Number) as [number, number]);
   const difference = ours.findIndex((token, i) => token !== theirs[i]![0]);
-  console.log(difference < 0 ? '64 of 64 tokens are the same' : `token ${difference} differs, its lead ${theirs[difference]![1]}`);
+  console.log(
+    difference < 0
+      ? '64 of 64 tokens are the same'
+      : `token ${difference} differs, its lead ${theirs[difference]![1]}`,
+  );
   // llama.cpp's own rounding (F16 scores) moves logits by some hundredths: a closer lead is a tie.
   assert.ok(difference < 0 || theirs[difference]![1] < 0.1);
 });
@@ -157,7 +164,13 @@ test('torn and foreign segment files are refused', async () => {
   const broken = path.join(folder, 'broken.seg');
   const flipped = Buffer.from(bytes);
   flipped[20]! ^= 1;
-  for (const content of [bytes.subarray(0, -1), bytes.subarray(0, 100), Buffer.alloc(5000), flipped, Buffer.alloc(0)]) {
+  for (const content of [
+    bytes.subarray(0, -1),
+    bytes.subarray(0, 100),
+    Buffer.alloc(5000),
+    flipped,
+    Buffer.alloc(0),
+  ]) {
     fs.writeFileSync(broken, content);
     assert.throws(() => addon.openSegment(broken), { code: 'SegmentCorrupt' });
   }
@@ -167,6 +180,24 @@ test('torn and foreign segment files are refused', async () => {
     fs.readdirSync(folder).filter((name) => name.includes('.tmp-')),
     [],
   );
+});
+
+test('a disk that fills up while a segment is written is told as such, and nothing is left behind', async (t) => {
+  const disk = fs.mkdtempSync(path.join(os.tmpdir(), 'repowave-full-'));
+  t.after(() => fs.rmSync(disk, { recursive: true }));
+  if (spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=256k', 'tmpfs', disk]).status !== 0) {
+    return t.skip('only root can mount a small disk');
+  }
+  try {
+    const model = await addon.loadModel(modelPath('smollm2-135m'), () => undefined);
+    const session = addon.createSession(model, { threads: 2 });
+    session.reset([]);
+    await session.forward(new Int32Array(20).fill(5), 0, false);
+    await assert.rejects(session.save(path.join(disk, 'x.seg'), '{}'), { code: 'NoSpace' });
+    assert.deepEqual(fs.readdirSync(disk), []);
+  } finally {
+    spawnSync('umount', [disk]);
+  }
 });
 
 test('a file that is no model is refused with llama.cpp’s reason', async () => {

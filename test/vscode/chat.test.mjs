@@ -103,7 +103,7 @@ test('the chat keeps its answers and its draft while it is hidden', async () => 
   await vscode.runCommand('View: Toggle Secondary Side Bar Visibility');
   await vscode.page.locator('iframe.webview:visible').waitFor({ state: 'hidden' });
   await vscode.runCommand('RepoWave: Ask the Repository');
-  await chat().getByText('First word after 0.8 s').waitFor();
+  await chat().getByText('First word after 0.8 s').first().waitFor();
   assert.equal(await questionBox().inputValue(), 'half a question');
   await questionBox().fill('');
 });
