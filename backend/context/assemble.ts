@@ -17,8 +17,6 @@ const introduction = 'The files of the repository:\n\n';
 const longestAnswer = 1_024;
 /** No question may leave less room than this for its answer. */
 const shortestAnswer = 256;
-/** Paths named before the question. */
-const hintedPaths = 8;
 
 /** The model's own chat template around the user's words. Only these two texts may hold control tokens. */
 export interface Template {
@@ -64,8 +62,7 @@ export async function tokenizeParts(
 
 /** The question as the model gets it: behind the files, after the paths that it is probably about. */
 export function questionText(question: string, paths: string[]): string {
-  const named = paths.slice(0, hintedPaths);
-  const hint = named.length > 0 ? `Files that may matter: ${named.join(', ')}\n` : '';
+  const hint = paths.length > 0 ? `Files that may matter: ${paths.join(', ')}\n` : '';
   return `\n\n${hint}Question: ${question.trim()}`;
 }
 

@@ -8,14 +8,23 @@ import { eng, removeStopwords } from 'stopword';
 
 /** Segments at full weight. */
 const visible = 4;
+/** Files named to the model before the question. */
+const named = 4;
 /** Added to the attention logits of all others. */
 export const backgroundBias = -4;
 
+/** A file, or the part of one that is in one segment. */
 export interface FocusDocument {
-  id: number;
-  /** Paths of the files in the segment, one a line. */
+  segment: number;
   path: string;
   text: string;
+}
+
+/** What a question is most likely about, best first. */
+export interface Focus {
+  /** Indexes of segments. */
+  segments: number[];
+  paths: string[];
 }
 
 /** What questions are phrased with tells nothing about where the answer lies. */
@@ -23,43 +32,51 @@ const questionWords = [...eng, 'file', 'files', 'function', 'functions', 'code',
 
 const options = {
   fields: ['path', 'text'],
+  storeFields: ['segment', 'path'],
   tokenize: terms,
   processTerm: stemmer,
   searchOptions: { boost: { path: 2 } },
 };
 
-/** The ranking of one snapshot's segments. */
-export class FocusIndex {
-  readonly #index: MiniSearch<FocusDocument>;
+type Indexed = FocusDocument & { id: number };
 
-  private constructor(index: MiniSearch<FocusDocument>) {
+/** The ranking of one snapshot's files and segments. */
+export class FocusIndex {
+  readonly #index: MiniSearch<Indexed>;
+
+  private constructor(index: MiniSearch<Indexed>) {
     this.#index = index;
   }
 
   static build(documents: Iterable<FocusDocument>): FocusIndex {
-    const index = new MiniSearch<FocusDocument>(options);
-    for (const document of documents) {
-      // The list of all paths shares a word with every question, and would take a place from what it lists.
-      if (document.path !== '') index.add(document);
-    }
+    const index = new MiniSearch<Indexed>(options);
+    let id = 0;
+    for (const document of documents) index.add({ ...document, id: id++ });
     return new FocusIndex(index);
   }
 
   static parse(json: string): FocusIndex {
-    return new FocusIndex(MiniSearch.loadJSON<FocusDocument>(json, options));
+    return new FocusIndex(MiniSearch.loadJSON<Indexed>(json, options));
   }
 
   serialize(): string {
     return JSON.stringify(this.#index);
   }
 
-  /** Ids of the segments that the question is most likely about, best first. */
-  rank(question: string): number[] {
-    return this.#index
-      .search(question, { tokenize: (text) => removeStopwords(terms(text), questionWords) })
-      .slice(0, visible)
-      .map((hit) => hit.id as number);
+  /** Nothing is in focus when the question shares no word with the repository. */
+  rank(question: string): Focus {
+    const tokenize = (text: string) => removeStopwords(terms(text), questionWords);
+    const hits = this.#index.search(question, { tokenize });
+    return {
+      segments: first(visible, hits, (hit) => hit.segment as number),
+      paths: first(named, hits, (hit) => hit.path as string),
+    };
   }
+}
+
+/** The first few different values. */
+function first<T, V>(count: number, items: T[], valueOf: (item: T) => V): V[] {
+  return [...new Set(items.map(valueOf))].slice(0, count);
 }
 
 /** Lower-case words, and for identifiers both their parts and the whole: `readFile` is read, file, readfile. */

@@ -12,7 +12,7 @@ import { piecesOf, type Segment } from '../repo/segment.ts';
 import { scan, type Scan, type SourceFile } from '../repo/scan.ts';
 import { readText } from '../repo/text.ts';
 import { limitsFor, templateOf, tokenizeParts } from './assemble.ts';
-import { FocusIndex } from './focus.ts';
+import { FocusIndex, type FocusDocument } from './focus.ts';
 import { Folder } from './folder.ts';
 import { sha256, type Store } from './store.ts';
 
@@ -115,7 +115,7 @@ export async function takeSnapshot(
   }
 
   const packed = await pack(files, { readText: read, tokenize, limits });
-  const focus = FocusIndex.build(packed.map(asDocument));
+  const focus = FocusIndex.build(packed.flatMap(asDocuments));
   const segments = packed.map((segment) => ({
     hash: store.hash(frame.text, segment.text),
     tokens: segment.tokens.length,
@@ -186,8 +186,8 @@ function blankLinesOf(segment: Segment): number[][] {
   );
 }
 
-function asDocument(segment: Segment, id: number) {
-  return { id, path: segment.sources.map(({ path }) => path).join('\n'), text: segment.text };
+function asDocuments(segment: Segment, index: number): FocusDocument[] {
+  return piecesOf(segment).map(({ path, content }) => ({ segment: index, path, text: content }));
 }
 
 async function keyOf({ root, include, exclude }: Selection): Promise<string> {

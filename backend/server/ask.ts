@@ -38,16 +38,15 @@ async function answerIn(
   { signal, report }: Call,
 ): Promise<AskResult> {
   const { snapshot, runner } = context;
-  const chosen = snapshot.segments.length > 1 ? snapshot.focus.rank(question) : [];
-  const paths = chosen.flatMap((id) => snapshot.segments[id]?.lines.sources.map(({ path }) => path) ?? []);
+  const focus = snapshot.focus.rank(question);
   const tokens = await tokenizeParts(runner.model, [
-    { text: questionText(question, [...new Set(paths)]), special: false },
+    { text: questionText(question, focus.paths), special: false },
     { text: templateOf(runner.model).tail, special: true },
   ]);
   const position = context.frame.tokens + Math.max(...snapshot.segments.map((segment) => segment.tokens));
   const room = answerRoom(runner.model.info.trainedContext, position, tokens.length);
 
-  runner.session.reset(viewsOf(context, chosen));
+  runner.session.reset(viewsOf(context, focus.segments));
   const decoded = await answer(runner, {
     question: tokens,
     position,

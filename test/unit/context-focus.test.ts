@@ -3,10 +3,15 @@ import test from 'node:test';
 import { FocusIndex, terms } from '../../backend/context/focus.ts';
 
 const documents = [
-  { id: 0, path: '', text: 'src/scan.ts\nsrc/pack.ts' },
-  { id: 1, path: 'src/scan.ts', text: 'export function isFileIgnored(path) { return ignore(path); }' },
-  { id: 2, path: 'src/pack.ts', text: 'export function packSegments(files) { return files; }' },
-  ...[3, 4, 5, 6].map((id) => ({ id, path: `src/x${id}.ts`, text: 'export function other(file) {}' })),
+  { segment: 1, path: 'src/scan.ts', text: 'export const isFileIgnored = (path) => ignore(path);' },
+  { segment: 2, path: 'src/pack.ts', text: 'export const packSegments = (pieces) => pieces;' },
+  ...[3, 4, 5, 6, 7].map((segment) => ({
+    segment,
+    path: `src/x${segment}.ts`,
+    text: 'export const other = 1;',
+  })),
+  { segment: 7, path: 'src/long.ts', text: 'an unusual zebra' },
+  { segment: 8, path: 'src/long.ts', text: 'zebra crossing' },
 ];
 
 test('identifiers are found whole and by their parts', () => {
@@ -16,17 +21,25 @@ test('identifiers are found whole and by their parts', () => {
   ]);
 });
 
-test('the segment with the words of the question comes first', () => {
+test('the segment with the words of the question comes first, whatever their endings', () => {
   const index = FocusIndex.build(documents);
-  assert.equal(index.rank('Which function decides whether a file is ignored?')[0], 1);
-  assert.equal(index.rank('What does packSegments return?')[0], 2);
-  assert.equal(index.rank('Explain scan.ts')[0], 1);
+  assert.equal(index.rank('Which function decides whether a file is ignored?').segments[0], 1);
+  assert.equal(index.rank('What ignores paths?').segments[0], 1);
+  assert.equal(index.rank('What does packSegments return?').segments[0], 2);
+  assert.equal(index.rank('Explain scan.ts').paths[0], 'src/scan.ts');
+});
+
+test('a file that is spread over segments is named once', () => {
+  const { segments, paths } = FocusIndex.build(documents).rank('zebra');
+  assert.deepEqual(paths, ['src/long.ts']);
+  assert.deepEqual(segments.sort(), [7, 8]);
 });
 
 test('no more than four segments keep their weight, and none without a shared word', () => {
   const index = FocusIndex.build(documents);
-  assert.equal(index.rank('export function').length, 4);
-  assert.deepEqual(index.rank('zebra'), []);
+  assert.equal(index.rank('export').segments.length, 4);
+  assert.deepEqual(index.rank('giraffe'), { segments: [], paths: [] });
+  assert.deepEqual(index.rank('what is it?'), { segments: [], paths: [] });
 });
 
 test('an index that was stored ranks as before', () => {

@@ -25,6 +25,13 @@ after(async () => {
   fs.rmSync(store, { recursive: true, force: true });
 });
 
+async function openFirstSource() {
+  const source = lastTurn().locator('.sources button').first();
+  const name = (await source.locator('.name').innerText()).replace(/:.*/, '');
+  await source.click();
+  await activeTab(name).waitFor();
+}
+
 test('a question by the palette is answered, word by word', async () => {
   await ask('Which function decides whether a file is ignored, and what does it check?');
   assert.match(await lastTurn().locator('.progress').innerText(), /\d/);
@@ -43,10 +50,7 @@ test('what the model has before it stands below the question box and in the stat
 });
 
 test('a source opens in the editor', async () => {
-  const source = lastTurn().locator('.sources button').first();
-  const name = (await source.locator('.name').innerText()).replace(/:.*/, '');
-  await source.click();
-  await activeTab(name).waitFor();
+  await openFirstSource();
   await vscode.screenshot('ask-3-citation');
 });
 
@@ -67,8 +71,7 @@ test('asked again, the repository is not read again', async () => {
   const seen = await titles.evaluate((set) => [...set]);
   assert.ok(seen.length > 0);
   assert.ok(!seen.includes('Reading the repository'), seen.join(', '));
-  await lastTurn().locator('.sources button').first().click();
-  await vscode.page.locator('.editor-instance .view-lines').first().waitFor();
+  await openFirstSource();
   await vscode.screenshot('ask-4-again');
 });
 
