@@ -1,7 +1,9 @@
 #include "wrappers.h"
 
+#include <cstring>
 #include <dlfcn.h>
 #include <filesystem>
+#include <system_error>
 
 namespace repowave::addon {
 
@@ -12,6 +14,8 @@ std::string error_code(const std::exception& error) {
     if (dynamic_cast<const wave::SegmentCorrupt*>(&error)) return "SegmentCorrupt";
     if (dynamic_cast<const wave::NoSpace*>(&error)) return "NoSpace";
     if (dynamic_cast<const std::bad_alloc*>(&error)) return "OutOfMemory";
+    if (const auto* system = dynamic_cast<const std::system_error*>(&error))
+        if (const char* name = strerrorname_np(system->code().value())) return name;
     return "Internal";
 }
 

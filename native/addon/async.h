@@ -49,6 +49,8 @@ class Task : public Napi::AsyncWorker {
             deferred_.Resolve(finish_(Env()));
         } catch (const Napi::Error& error) {
             deferred_.Reject(error.Value());
+        } catch (const std::exception& error) {
+            deferred_.Reject(to_js_error(Env(), error_code(error), error.what()).Value());
         }
     }
     void OnError(const Napi::Error& error) override {

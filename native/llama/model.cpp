@@ -51,6 +51,8 @@ Model::Model(const std::string& path, const std::function<void(float)>& on_progr
     params.progress_callback = forward_progress;
     params.progress_callback_user_data = const_cast<std::function<void(float)>*>(&on_progress);
     forget_errors();
+    if (!ggml_backend_dev_by_type(GGML_BACKEND_DEVICE_TYPE_CPU))
+        throw std::runtime_error("llama.cpp's libraries for this processor are missing or do not load");
     model_ = llama_model_load_from_file(path.c_str(), params);
     if (!model_) throw ModelCorrupt(llama_error());
     try {
@@ -123,10 +125,11 @@ Tokens Model::tokenize(const std::string& text, bool special) const {
     }
     result.tokens.resize(std::max(n, 0));
     size_t end = 0;
-    for (const llama_token token : result.tokens) {
-        end = std::min(end + piece(token, true).size(), text.size());
-        result.ends.push_back(static_cast<uint32_t>(end));
-    }
+    for (const llama_token token : result.tokens)
+        result.ends.push_back(static_cast<uint32_t>(end += piece(token, true).size()));
+    // Some tokenizers put a space before the text that the text does not have.
+    const size_t surplus = end > text.size() ? end - text.size() : 0;
+    for (uint32_t& each : result.ends) each = static_cast<uint32_t>(each > surplus ? each - surplus : 0);
     return result;
 }
 

@@ -5,6 +5,7 @@
 #include <ggml-backend.h>
 #include <ggml.h>
 #include <sched.h>
+#include <utility>
 
 namespace repowave {
 namespace {
@@ -137,6 +138,7 @@ void Session::run_batch(const llama_token* tokens, int count, int position, bool
     llama_batch_free(batch);
     llama_memory_clear(llama_get_memory(context_.get()), false);
     if (!error_.empty()) throw ModelUnsupported(error_);
+    if (attention_failure_) std::rethrow_exception(std::exchange(attention_failure_, nullptr));
     if (cancelled_.load()) throw Cancelled();
     if (status != 0) throw std::runtime_error("llama.cpp failed: " + llama_error());
     tail_.set_tokens(tail_.tokens() + count);
@@ -181,23 +183,27 @@ void Session::rewrite(ggml_tensor* node, uint32_t layer, Role role) {
     if (role == Role::attend) std::memcpy(&scales_[layer], node->op_params, sizeof(float));
     // A throw-away custom node tells how ggml keeps the function of one.
     ggml_context* scratch = ggml_init({ggml_tensor_overhead(), nullptr, true});
-    ggml_tensor* custom = ggml_custom_4d(
-        scratch, GGML_TYPE_F32, 1, 1, 1, 1, nullptr, 0, role == Role::attend ? run_attend : run_store,
-        role == Role::attend ? GGML_N_TASKS_MAX : 1, &hooks_[layer * 3 + static_cast<size_t>(role)]);
+    ggml_tensor* custom = ggml_custom_4d(scratch, GGML_TYPE_F32, 1, 1, 1, 1, nullptr, 0,
+                                         role == Role::attend ? run_attend : run_store, GGML_N_TASKS_MAX,
+                                         &hooks_[layer * 3 + static_cast<size_t>(role)]);
     node->op = custom->op;
     std::memcpy(node->op_params, custom->op_params, sizeof node->op_params);
     ggml_free(scratch);
 }
 
-void Session::run_store(ggml_tensor* node, int, int, void* user) {
+/// Every thread of the pool comes here; each writes its share of the heads.
+void Session::run_store(ggml_tensor* node, int thread, int threads, void* user) {
     const Hook& hook = *static_cast<Hook*>(user);
     Session& self = *hook.session;
     const ggml_tensor* rows = node->src[0]; // float [kv_heads * d, tokens]
     const auto* data = static_cast<const uint8_t*>(rows->data);
-    if (hook.role == Role::store_keys)
-        self.tail_.write_keys(hook.layer, self.tail_.tokens(), self.batch_tokens_, data, rows->nb[1]);
-    else
-        self.tail_.write_values(hook.layer, self.tail_.tokens(), self.batch_tokens_, data, rows->nb[1]);
+    const size_t at = self.tail_.tokens(), n = self.batch_tokens_;
+    for (uint32_t head = thread; head < self.shape_.kv_heads; head += threads) {
+        if (hook.role == Role::store_keys)
+            self.tail_.write_keys(hook.layer, head, at, n, data, rows->nb[1]);
+        else
+            self.tail_.write_values(hook.layer, head, at, n, data, rows->nb[1]);
+    }
     self.attention_ready_.store(false, std::memory_order_relaxed);
 }
 
@@ -227,11 +233,15 @@ void Session::run_attend(ggml_tensor* node, int thread, int, void* user) {
     const Hook& hook = *static_cast<Hook*>(user);
     Session& self = *hook.session;
     if (thread == 0) {
-        self.begin_attention(node, hook.layer);
+        try {
+            self.begin_attention(node, hook.layer);
+        } catch (...) { // must not cross ggml, whose other threads are waiting
+            self.attention_failure_ = std::current_exception();
+        }
         self.attention_ready_.store(true, std::memory_order_release);
     }
     while (!self.attention_ready_.load(std::memory_order_acquire)) sched_yield();
-    self.attention_.work(thread);
+    if (!self.attention_failure_) self.attention_.work(thread);
 }
 
 // --- evidence

@@ -10,6 +10,7 @@
 #include "model.h"
 
 #include <atomic>
+#include <exception>
 #include <ggml-cpu.h>
 #include <memory>
 #include <mutex>
@@ -90,8 +91,9 @@ class Session {
     std::vector<Hook> hooks_;   ///< [layers][roles]
     std::vector<float> scales_; ///< [layers], the softmax scale of each attention node
     std::atomic<bool> attention_ready_{false};
-    size_t batch_tokens_ = 0; ///< of the pass under way
-    std::string error_;       ///< why the graph cannot be ours, found while it was built
+    std::exception_ptr attention_failure_; ///< of the thread that began; kept until ggml has returned
+    size_t batch_tokens_ = 0;              ///< of the pass under way
+    std::string error_;                    ///< why the graph cannot be ours, found while it was built
 
     std::atomic<bool> cancelled_{false};
     std::vector<float> logits_;

@@ -10,9 +10,12 @@ namespace wave {
 /// Rows of queries that share one unpacked tile of keys: enough to pay for the unpacking, few enough for the
 /// L2 cache.
 constexpr int kRows = 112;
-/// Keys of one item when a short block of tokens alone would not keep all threads busy. Fixed, so that the
-/// result does not depend on the number of threads.
+/// Keys of one item, at least, when a short block of tokens alone would not keep all threads busy. Nothing
+/// here depends on the number of threads, so that the result does not either.
 constexpr size_t kChunkKeys = 1024;
+/// About this many items are enough for any number of threads; more would only cost memory for partial
+/// results.
+constexpr size_t kMostItems = 512;
 /// From this many (block, head) pairs on there is enough to share out without splitting the keys.
 constexpr size_t kEnoughItems = 64;
 
@@ -30,17 +33,21 @@ int Attention::block_tokens(size_t block) const {
     return std::min(size, call_.tokens - static_cast<int>(block) * size);
 }
 
-/// Cuts all runs into pieces of at most kChunkKeys and gathers pieces into chunks of about that many keys.
+/// Cuts all runs into pieces of at most a chunk's keys and gathers pieces into chunks of about that many.
 void Attention::split(const AttentionCall& call) {
-    const bool whole = blocks_ * shape_.kv_heads >= kEnoughItems;
+    const size_t pairs = blocks_ * shape_.kv_heads;
+    const bool whole = pairs >= kEnoughItems;
+    size_t total = call.tail[0].tokens;
+    for (size_t run = 0; run < call.view_count; run++) total += call.views[run].tokens;
+    const size_t chunk_keys = std::max(kChunkKeys, total * pairs / kMostItems / kTileKeys * kTileKeys);
     pieces_.clear();
     chunks_.assign(1, 0);
     size_t in_chunk = 0, offset = 0;
     for (uint32_t run = 0; run <= call.view_count; run++) {
         const size_t tokens = run < call.view_count ? call.views[run].tokens : call.tail[0].tokens;
         for (size_t begin = 0; begin < tokens;) {
-            const size_t n = whole ? tokens - begin : std::min(kChunkKeys, tokens - begin);
-            if (!whole && in_chunk && in_chunk + n > kChunkKeys) {
+            const size_t n = whole ? tokens - begin : std::min(chunk_keys, tokens - begin);
+            if (!whole && in_chunk && in_chunk + n > chunk_keys) {
                 chunks_.push_back(pieces_.size());
                 in_chunk = 0;
             }
@@ -66,9 +73,9 @@ void Attention::begin(const AttentionCall& call) {
     if (left_.size() < pairs) left_ = std::vector<std::atomic<uint32_t>>(pairs);
     for (size_t i = 0; i < pairs; i++)
         left_[i].store(static_cast<uint32_t>(chunk_count_), std::memory_order_relaxed);
-    const size_t floats = static_cast<size_t>(max_rows_) * (shape_.dv + 2);
-    if (chunk_count_ > 1 && partials_.size() < pairs * chunk_count_ * floats)
-        partials_.resize(pairs * chunk_count_ * floats);
+    partial_rows_ = std::min(max_rows_, call.tokens * group_);
+    const size_t floats = pairs * chunk_count_ * partial_rows_ * (shape_.dv + 2);
+    if (chunk_count_ > 1 && partials_.size() < floats) partials_.resize(floats);
     if (call.mass && logits_.size() < static_cast<size_t>(query_heads_) * total_tokens_)
         logits_.resize(static_cast<size_t>(query_heads_) * total_tokens_);
     next_.store(0, std::memory_order_release);
@@ -82,9 +89,8 @@ void Attention::work(int thread) {
 }
 
 Attention::Partial Attention::partial(size_t item) const {
-    const size_t floats = static_cast<size_t>(max_rows_) * (shape_.dv + 2);
-    float* base = const_cast<float*>(partials_.data()) + item * floats;
-    return {base, base + max_rows_, base + 2 * max_rows_};
+    float* base = const_cast<float*>(partials_.data()) + item * partial_rows_ * (shape_.dv + 2);
+    return {base, base + partial_rows_, base + 2 * partial_rows_};
 }
 
 void Attention::run_item(size_t item, int thread) {

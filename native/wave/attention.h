@@ -62,6 +62,7 @@ class Attention {
     AttentionCall call_{};
     std::vector<Piece> pieces_;
     std::vector<size_t> chunks_; ///< first piece of each chunk, and the end
+    int partial_rows_ = 0;       ///< rows of a block, at most
     size_t blocks_ = 0, chunk_count_ = 0, total_tokens_ = 0, view_tokens_ = 0;
     std::vector<std::atomic<uint32_t>> left_; ///< [kv_heads * blocks] chunks not done yet
     std::atomic<size_t> next_{0};

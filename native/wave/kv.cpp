@@ -20,18 +20,16 @@ void KvTail::reserve(size_t n) {
     capacity_ = capacity;
 }
 
-void KvTail::write(std::vector<AlignedBytes>& to, uint32_t layer, uint32_t d, size_t at, size_t n,
-                   const uint8_t* x, size_t stride) {
+void KvTail::write(std::vector<AlignedBytes>& to, uint32_t layer, uint32_t head, uint32_t d, size_t at,
+                   size_t n, const uint8_t* x, size_t stride) {
     const size_t row = d * dtype_size(shape_.type);
-    for (uint32_t head = 0; head < shape_.kv_heads; head++) {
-        uint8_t* out = to[layer * shape_.kv_heads + head].get() + at * row;
-        for (size_t t = 0; t < n; t++, out += row) {
-            const float* in = reinterpret_cast<const float*>(x + t * stride) + static_cast<size_t>(head) * d;
-            if (shape_.type == DType::f16)
-                kernels().to_f16(in, reinterpret_cast<uint16_t*>(out), d);
-            else
-                std::memcpy(out, in, row);
-        }
+    uint8_t* out = to[layer * shape_.kv_heads + head].get() + at * row;
+    for (size_t t = 0; t < n; t++, out += row) {
+        const float* in = reinterpret_cast<const float*>(x + t * stride) + static_cast<size_t>(head) * d;
+        if (shape_.type == DType::f16)
+            kernels().to_f16(in, reinterpret_cast<uint16_t*>(out), d);
+        else
+            std::memcpy(out, in, row);
     }
 }
 

@@ -63,13 +63,13 @@ class KvTail {
     void reserve(size_t n);
     /// Declares the first n tokens to be there: after writing them, or to drop the rest.
     void set_tokens(size_t n) { tokens_ = n; }
-    /// Writes K of one token block: x is [n][kv_heads][dk] with rows `stride` bytes apart, at tokens `at` …
-    /// at + n.
-    void write_keys(uint32_t layer, size_t at, size_t n, const uint8_t* x, size_t stride) {
-        write(keys_, layer, shape_.dk, at, n, x, stride);
+    /// Writes one head's keys of the tokens at … at + n: x is float [n][kv_heads][dk] with tokens `stride`
+    /// bytes apart. Threads may write different heads at the same time.
+    void write_keys(uint32_t layer, uint32_t head, size_t at, size_t n, const uint8_t* x, size_t stride) {
+        write(keys_, layer, head, shape_.dk, at, n, x, stride);
     }
-    void write_values(uint32_t layer, size_t at, size_t n, const uint8_t* x, size_t stride) {
-        write(values_, layer, shape_.dv, at, n, x, stride);
+    void write_values(uint32_t layer, uint32_t head, size_t at, size_t n, const uint8_t* x, size_t stride) {
+        write(values_, layer, head, shape_.dv, at, n, x, stride);
     }
     /// The first n tokens, whether or not they are declared yet.
     KvRun run(uint32_t layer, uint32_t head, size_t n) const {
@@ -78,7 +78,7 @@ class KvTail {
     }
 
   private:
-    void write(std::vector<AlignedBytes>& to, uint32_t layer, uint32_t d, size_t at, size_t n,
+    void write(std::vector<AlignedBytes>& to, uint32_t layer, uint32_t head, uint32_t d, size_t at, size_t n,
                const uint8_t* x, size_t stride);
 
     KvShape shape_;

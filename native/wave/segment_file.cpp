@@ -1,10 +1,10 @@
 #include "segment_file.h"
 
-#include <atomic>
 #include <cerrno>
 #include <cstring>
 #include <fcntl.h>
 #include <filesystem>
+#include <random>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <system_error>
@@ -46,6 +46,11 @@ size_t head_bytes(const KvShape& shape, size_t tokens) {
 
 size_t data_offset(size_t meta_bytes) {
     return kHeaderBytes + round_up(meta_bytes, 4096);
+}
+
+size_t file_bytes(const KvShape& shape, size_t tokens, size_t meta_bytes) {
+    return data_offset(meta_bytes) +
+           static_cast<size_t>(shape.layers) * shape.kv_heads * head_bytes(shape, tokens);
 }
 
 [[noreturn]] void fail(const std::string& what) {
@@ -92,8 +97,7 @@ Header make_header(const KvTail& tail, const std::string& meta) {
     header.dv = shape.dv;
     header.tokens = tail.tokens(), header.meta_bytes = meta.size();
     header.meta_checksum = checksum(meta.data(), meta.size());
-    header.file_bytes = data_offset(meta.size()) +
-                        static_cast<size_t>(shape.layers) * shape.kv_heads * head_bytes(shape, tail.tokens());
+    header.file_bytes = file_bytes(shape, tail.tokens(), meta.size());
     header.checksum = checksum(&header, offsetof(Header, checksum));
     return header;
 }
@@ -122,18 +126,21 @@ void write_all(File& file, const KvTail& tail, const std::string& meta) {
 } // namespace
 
 void write_segment(const std::string& path, const KvTail& tail, const std::string& meta) {
-    static std::atomic<uint64_t> counter{0};
-    const std::string temporary =
-        path + ".tmp-" + std::to_string(::getpid()) + "-" + std::to_string(counter++);
-    try {
+    std::random_device random; // not the process's id: containers that share a store have the same ones
+    const std::string temporary = path + ".tmp-" + std::to_string(random()) + std::to_string(random());
+    {
         File file(temporary, O_WRONLY | O_CREAT | O_EXCL);
-        write_all(file, tail, meta);
-        if (::rename(temporary.c_str(), path.c_str()) != 0) fail(path);
-    } catch (...) {
-        ::unlink(temporary.c_str());
-        throw;
+        try {
+            write_all(file, tail, meta);
+            if (::rename(temporary.c_str(), path.c_str()) != 0) fail(path);
+        } catch (...) {
+            ::unlink(temporary.c_str());
+            throw;
+        }
     }
-    File(std::filesystem::path(path).parent_path().string(), O_RDONLY | O_DIRECTORY).sync();
+    const File directory(std::filesystem::path(path).parent_path().string(), O_RDONLY | O_DIRECTORY);
+    // Some network file systems cannot, and need not, sync a directory.
+    if (::fsync(directory.fd()) != 0 && errno != EINVAL && errno != ENOTSUP) fail(path);
 }
 
 Segment::Segment(const std::string& path) {
@@ -150,6 +157,8 @@ Segment::Segment(const std::string& path) {
         throw SegmentCorrupt(path + " is incomplete");
     shape_ = {header.layers, header.kv_heads, header.dk, header.dv, static_cast<DType>(header.dtype)};
     tokens_ = header.tokens;
+    if (header.dtype > 1 || header.file_bytes != file_bytes(shape_, tokens_, header.meta_bytes))
+        throw SegmentCorrupt(path + " has sizes that do not fit together");
     size_ = header.file_bytes;
     void* mapped = ::mmap(nullptr, size_, PROT_READ, MAP_SHARED, file.fd(), 0);
     if (mapped == MAP_FAILED) fail(path);

@@ -18,9 +18,12 @@ std::unique_ptr<wave::KvTail> make_run(const wave::KvShape& shape, const Napi::O
     auto kv = std::make_unique<wave::KvTail>(shape);
     kv->reserve(tokens + 1);
     const std::vector<float> k = floats(run.Get("k")), v = floats(run.Get("v"));
-    kv->write_keys(0, 0, tokens, reinterpret_cast<const uint8_t*>(k.data()), shape.kv_heads * shape.dk * sizeof(float));
-    kv->write_values(0, 0, tokens, reinterpret_cast<const uint8_t*>(v.data()),
-                     shape.kv_heads * shape.dv * sizeof(float));
+    for (uint32_t head = 0; head < shape.kv_heads; head++) {
+        kv->write_keys(0, head, 0, tokens, reinterpret_cast<const uint8_t*>(k.data()),
+                       shape.kv_heads * shape.dk * sizeof(float));
+        kv->write_values(0, head, 0, tokens, reinterpret_cast<const uint8_t*>(v.data()),
+                         shape.kv_heads * shape.dv * sizeof(float));
+    }
     kv->set_tokens(tokens);
     return kv;
 }
