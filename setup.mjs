@@ -2,13 +2,21 @@
  * What every npm script goes through: makes what is missing (packages, llama.cpp's headers, the native part, bundles)
  * and then does what was asked for. This file holds only what must run on a Node that is too old for the rest.
  */
-const MINIMUM_NODE = 20;
+import { isNodeTooOld, MINIMUM_NODE } from './scripts/node-version.mjs';
 
-if (Number(process.versions.node.split('.')[0]) < MINIMUM_NODE) {
-  process.stderr.write(
-    `RepoWave needs Node ${MINIMUM_NODE} or newer, and this is ${process.versions.node}: install it from https://nodejs.org or with nvm.\n`,
+/** @param {string} sentence @param {number} exitCode one of `ErrorCode` in backend/protocol.ts */
+function fail(sentence, exitCode) {
+  process.stderr.write(`${sentence}\n`);
+  process.exitCode = exitCode;
+}
+
+if (isNodeTooOld(process.versions.node)) {
+  fail(
+    `RepoWave needs Node ${MINIMUM_NODE} or newer, and this is ${process.versions.node}: install it from https://nodejs.org or with nvm.`,
+    19,
   );
-  process.exitCode = 19;
 } else {
-  import('./scripts/main.mjs').then(({ main }) => main(process.argv.slice(2)));
+  import('./scripts/main.mjs')
+    .then(({ main }) => main(process.argv.slice(2)))
+    .catch((error) => fail(`Something went wrong that should not: ${error.message}. Please report it.`, 1));
 }

@@ -2,6 +2,7 @@
 import { once } from 'node:events';
 import path from 'node:path';
 import { Command, CommanderError, Option } from 'commander';
+import manifest from '../package.json' with { type: 'json' };
 import { Client, startBackend, type BackendProcess } from './client.ts';
 import { UserError } from './errors.ts';
 import {
@@ -40,6 +41,7 @@ let backend: BackendProcess | undefined;
 function program(): Command {
   const root = new Command('repowave')
     .description('Ask a whole repository, and get answers with evidence. Local and private.')
+    .version(manifest.version)
     .exitOverride();
   repositoryOptions(root.command('ask').argument('[question]'))
     .description('answer a question about a repository')
@@ -123,7 +125,8 @@ async function serve(): Promise<void> {
   if (!token) process.stderr.write(`Clients send the header "Authorization: Bearer ${backend.token}".\n`);
   process.stdout.write(`${JSON.stringify(backend.handshake)}\n`);
   interrupted.signal.addEventListener('abort', () => backend?.child.kill('SIGTERM'));
-  await once(backend.child, 'exit');
+  const [code] = (await once(backend.child, 'exit')) as [number | null];
+  if (!interrupted.signal.aborted) process.exitCode = code ?? ErrorCode.internal;
 }
 
 async function models({ download, json }: JsonOption & { download?: string }): Promise<void> {
@@ -141,21 +144,21 @@ async function models({ download, json }: JsonOption & { download?: string }): P
         )
         .finally(() => display.clear());
     }
-    const all = await client.request0(ModelsRequest);
+    const all = await client.request0(ModelsRequest, { signal: interrupted.signal });
     print(json, all, modelsReport(all, painter(process.stdout)));
   });
 }
 
 async function store({ json }: JsonOption): Promise<void> {
   await withClient(async (client) => {
-    const report = await client.request0(StoreRequest);
+    const report = await client.request0(StoreRequest, { signal: interrupted.signal });
     print(json, report, storeReport(report));
   });
 }
 
 async function doctor({ json }: JsonOption): Promise<void> {
   await withClient(async (client) => {
-    const checks = await client.request0(DoctorRequest);
+    const checks = await client.request0(DoctorRequest, { signal: interrupted.signal });
     print(json, checks, doctorReport(checks));
     if (checks.some((check) => !check.ok)) process.exitCode = ErrorCode.environment;
   });
@@ -167,11 +170,12 @@ function print(json: true | undefined, value: unknown, text: string): void {
 
 async function withClient(work: (client: Client) => Promise<void>): Promise<void> {
   backend = await startBackend();
-  const client = await Client.connect(backend.handshake.port, backend.token);
+  let client: Client | undefined;
   try {
+    client = await Client.connect(backend.handshake.port, backend.token);
     await work(client);
   } finally {
-    client.close();
+    client?.close();
     // The end of its stdin is the backend's signal to go.
     backend.child.stdin?.end();
   }

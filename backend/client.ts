@@ -11,10 +11,11 @@ import {
   ResponseError,
   StreamMessageReader,
   StreamMessageWriter,
+  type CancellationToken,
   type MessageConnection,
 } from 'vscode-jsonrpc/node';
 import { createWebSocketStream, WebSocket } from 'ws';
-import { UserError } from './errors.ts';
+import { throwIfCancelled, UserError } from './errors.ts';
 import {
   progress,
   PROTOCOL_VERSION,
@@ -46,7 +47,7 @@ export interface StartOptions {
  * @throws UserError `backendUnavailable`
  */
 export async function startBackend(options: StartOptions = {}): Promise<BackendProcess> {
-  const token = options.token ?? randomBytes(32).toString('hex');
+  const token = options.token || randomBytes(32).toString('hex');
   const child = spawn(process.execPath, entry(), {
     stdio: ['pipe', 'pipe', options.stderr ?? 'inherit'],
     env: { ...process.env, ...options.env, [TOKEN_VARIABLE]: token },
@@ -72,13 +73,15 @@ async function readHandshake(child: ChildProcess): Promise<Handshake> {
   const { stdout } = child;
   if (!stdout) throw new Error('The backend has no stdout.');
   return new Promise((resolve, reject) => {
-    const fail = (what: string) =>
+    const fail = (what: string) => {
+      clearTimeout(timer);
       reject(
         new UserError(
           'backendUnavailable',
           `The backend ${what}: run \`repowave doctor\` to see what is missing.`,
         ),
       );
+    };
     const timer = setTimeout(() => fail(`did not answer within ${handshakeMs / 1000} seconds`), handshakeMs);
     child.once('error', (error) => fail(`could not be started (${error.message})`));
     child.once('exit', (code, signal) => fail(`ended at once (${signal ?? `code ${code}`})`));
@@ -143,30 +146,40 @@ export class Client {
     params: P,
     { signal, onProgress }: { signal?: AbortSignal; onProgress?: (value: Progress) => void } = {},
   ): Promise<R> {
-    const cancellation = new CancellationTokenSource();
-    const cancel = () => cancellation.cancel();
-    signal?.addEventListener('abort', cancel);
-    if (signal?.aborted) cancel();
     const partialResultToken = randomBytes(8).toString('hex');
     const listener = onProgress && this.connection.onProgress(progress, partialResultToken, onProgress);
     try {
-      return await this.guard(
-        this.connection.sendRequest<R>(type.method, { ...params, partialResultToken }, cancellation.token),
+      return await this.cancellable(signal, (token) =>
+        this.connection.sendRequest<R>(type.method, { ...params, partialResultToken }, token),
       );
     } finally {
       listener?.dispose();
-      signal?.removeEventListener('abort', cancel);
-      cancellation.dispose();
     }
   }
 
   /** Sends a request without parameters; errors as {@link request}. */
-  async request0<R>(type: RequestType0<R, ErrorData>): Promise<R> {
-    return this.guard(this.connection.sendRequest<R>(type.method));
+  async request0<R>(type: RequestType0<R, ErrorData>, { signal }: { signal?: AbortSignal } = {}): Promise<R> {
+    return this.cancellable(signal, (token) => this.connection.sendRequest<R>(type.method, token));
   }
 
   close(): void {
     this.socket.terminate();
+  }
+
+  private async cancellable<R>(
+    signal: AbortSignal | undefined,
+    send: (token: CancellationToken) => Promise<R>,
+  ): Promise<R> {
+    throwIfCancelled(signal);
+    const cancellation = new CancellationTokenSource();
+    const cancel = () => cancellation.cancel();
+    signal?.addEventListener('abort', cancel);
+    try {
+      return await this.guard(send(cancellation.token));
+    } finally {
+      signal?.removeEventListener('abort', cancel);
+      cancellation.dispose();
+    }
   }
 
   private async guard<R>(response: Promise<R>): Promise<R> {

@@ -12,7 +12,7 @@ import { CATALOGUE, DEFAULT_MODEL, findModel } from './models/catalogue.ts';
 import { isVerified, verify } from './models/download.ts';
 import type { Check } from './protocol.ts';
 
-const MINIMUM_NODE = 20;
+const MINIMUM_NODE = [20, 19] as const;
 /** The default model, its workspace and the K/V of a small repository. */
 const MINIMUM_MEMORY = 2e9;
 /** The K/V of about 80,000 tokens with the default model. */
@@ -45,8 +45,11 @@ export async function doctor({
 }
 
 export function checkNode(version: string): Check {
-  const ok = Number.parseInt(version) >= MINIMUM_NODE;
-  return { name: 'Node', ok, detail: ok ? version : `${version}; install version ${MINIMUM_NODE} or newer` };
+  const [major = 0, minor = 0] = version.split('.').map(Number);
+  const [needed, neededMinor] = MINIMUM_NODE;
+  const ok = major > needed || (major === needed && minor >= neededMinor);
+  const advice = `install version ${MINIMUM_NODE.join('.')} or newer`;
+  return { name: 'Node', ok, detail: ok ? version : `${version}; ${advice}` };
 }
 
 export function checkPlatform(platform: string, arch: string): Check {

@@ -13,6 +13,9 @@ import { listen } from './server/listen.ts';
 import { registerModels } from './server/models.ts';
 import { registerStore } from './server/store.ts';
 
+/** How long work under way may take to stop. */
+const patienceMs = 3_000;
+
 async function main(): Promise<void> {
   const token = process.env[TOKEN_VARIABLE];
   if (!token) throw new Error(`The environment variable ${TOKEN_VARIABLE} must hold the clients' secret.`);
@@ -28,7 +31,11 @@ async function main(): Promise<void> {
       registerDoctor(registry);
     }),
   );
-  const stop = () => void engine.close().finally(() => process.exit(0));
+  const stop = () => {
+    // Loading a model cannot be cancelled, and process.exit would wait for it. The store bears being left in the middle.
+    setTimeout(() => process.kill(process.pid, 'SIGKILL'), patienceMs).unref();
+    void engine.close().finally(() => process.exit(0));
+  };
   process.once('SIGTERM', stop);
   process.once('SIGINT', stop);
   // The end of stdin is how a parent's death is noticed, on every platform and even after kill -9.
@@ -39,6 +46,6 @@ async function main(): Promise<void> {
 }
 
 main().catch((error: unknown) => {
-  log(error instanceof Error ? (error.stack ?? error.message) : String(error));
+  log(error instanceof Error ? error.message : String(error));
   process.exit(1);
 });

@@ -131,7 +131,9 @@ export interface PrefillReport {
 }
 
 export interface MemoryReport {
+  /** What the backend holds in memory, with all of the weights and K/V that the system has mapped in. */
   ramBytes: number;
+  /** The K/V of this context in the store. */
   diskBytes: number;
   gpuBytes: number;
 }

@@ -5,6 +5,7 @@ import { commands } from './commands.ts';
 import { backendScript } from './ctx.ts';
 import type { Ctx } from './ctx.ts';
 import { Session } from './session.ts';
+import { showError } from './show-error.ts';
 
 let session: Session | undefined;
 
@@ -28,10 +29,7 @@ function registerCommands(ctx: Ctx): void {
       try {
         await run(ctx);
       } catch (error) {
-        ctx.log.error(error instanceof Error ? error : String(error));
-        const message = error instanceof Error ? error.message : String(error);
-        const show = await vscode.window.showErrorMessage(message, 'Show Log');
-        if (show) ctx.log.show();
+        await showError(error, ctx.log);
       }
     });
     ctx.extension.subscriptions.push(command);

@@ -40,6 +40,13 @@ export class Session implements vscode.Disposable {
     if (folder) await this.#run({ kind: 'read', root: folder.uri.fsPath }, folder);
   }
 
+  /** Does the same thing once more, in the same folder, whichever was chosen since. */
+  async retry(activity: Activity): Promise<void> {
+    const folder = localFolders().find(({ uri }) => uri.fsPath === activity.root);
+    if (!folder) throw new Error(`${activity.root} is not open any more: open it, or ask anew.`);
+    await this.#run(activity, folder);
+  }
+
   cancel(): void {
     this.#cancellation?.cancel();
   }

@@ -2,6 +2,7 @@
 import { pathToFileURL } from 'node:url';
 import { at } from './paths.mjs';
 import { attach } from './children.mjs';
+import { Problem } from './problem.mjs';
 
 /** @typedef {'packages' | 'headers' | 'native' | 'bundles'} StepName */
 /** @typedef {{ needs: (args: string[]) => StepName[], run: (args: string[]) => Promise<void> }} Command */
@@ -10,24 +11,48 @@ import { attach } from './children.mjs';
 const everything = ['packages', 'headers', 'native', 'bundles'];
 /** @type {StepName[]} */
 const javascript = ['packages', 'bundles'];
-const HELP = new Set(['-h', '--help', 'help', '-V', '--version']);
+const HELP = new Set(['-h', '--help', '-V', '--version']);
+/** Options of the command line that mean nothing to npm: it takes them all the same where `--` is missing. */
+const SWALLOWED = ['repo', 'model', 'questions', 'mode', 'ram', 'exclude'];
 
 /** @type {Record<string, Command>} */
 export const commands = {
-  run: { needs: (args) => (asksForHelp(args) ? javascript : everything), run: runCli },
+  run: { needs: cliNeeds, run: runCli },
   build: { needs: () => everything, run: () => Promise.resolve() },
   test: {
     needs: () => everything,
     run: (args) => inTurn(...(args.length ? [] : [check]), () => node(at('test/run.mjs'), ...args)),
   },
   bench: { needs: () => everything, run: (args) => inTurn(() => tsx('test/bench/main.ts', args)) },
+  check: { needs: () => ['packages'], run: () => inTurn(check) },
+  format: { needs: () => ['packages'], run: () => inTurn(() => node(at('scripts/check.mjs'), '--fix')) },
   package: { needs: () => everything, run: () => inTurn(() => node(at('scripts/package.mjs'))) },
 };
+
+/** @param {string[]} args @returns {StepName[]} `doctor` must run where the rest cannot be built: it says why. */
+function cliNeeds(args) {
+  const option = swallowedOption(args, process.env);
+  if (option !== undefined) {
+    throw new Problem(
+      `npm has kept --${option} for itself: put -- before the command, as in "npm start -- ask … --${option} …".`,
+    );
+  }
+  return asksForHelp(args) || args[0] === 'doctor' ? javascript : everything;
+}
+
+/**
+ * @param {string[]} args
+ * @param {NodeJS.ProcessEnv} env
+ * @returns {string | undefined} an option that npm took, as it does without `--`: `npm start ask WHAT --repo DIR`
+ */
+export function swallowedOption(args, env) {
+  return SWALLOWED.find((name) => env[`npm_config_${name}`] !== undefined && !args.includes(`--${name}`));
+}
 
 /** @param {string[]} args @returns {boolean} */
 export function asksForHelp(args) {
   const own = args.includes('--') ? args.slice(0, args.indexOf('--')) : args;
-  return own.length === 0 || own.some((arg) => HELP.has(arg));
+  return own.length === 0 || own[0] === 'help' || own.some((arg) => HELP.has(arg));
 }
 
 /** In this very process: signals, input, output and exit code are the command line's own. @param {string[]} args */
@@ -47,7 +72,7 @@ async function inTurn(...jobs) {
   }
 }
 
-const check = () => attach('npm', ['run', '--silent', 'check']);
+const check = () => node(at('scripts/check.mjs'));
 
 /** @param {string[]} args */
 const node = (...args) => attach(process.execPath, args);

@@ -3,7 +3,7 @@ import path from 'node:path';
 import { at, build } from './paths.mjs';
 import { endOnSignals, started } from './children.mjs';
 import { acquireLock } from './lock.mjs';
-import { Problem } from './problem.mjs';
+import { asProblem, Problem } from './problem.mjs';
 import { checkDisk, checkPlatform, checkTools } from './tools.mjs';
 import { installPackages, packagesAreCurrent } from './packages.mjs';
 import { fetchHeaders, headersAreCurrent } from './llama-headers.mjs';
@@ -87,8 +87,9 @@ export async function main([name = '', ...args]) {
     await setUp(command.needs(args));
     await command.run(args);
   } catch (error) {
-    if (!(error instanceof Problem)) throw error;
-    say(error.message);
+    const problem = asProblem(error);
+    if (!problem) throw error;
+    say(problem.message);
     process.exitCode = Problem.exitCode;
   }
 }

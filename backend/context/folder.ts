@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
-import { link, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { log } from '../log.ts';
 
 /** Part of the name of every file that is still being written, here and by the addon. */
 export const temporaryMark = '.tmp-';
@@ -18,29 +19,25 @@ export class Folder {
     }
   }
 
-  /** Replaces the text in one step. */
+  /**
+   * Replaces the text in one step.
+   * @throws what the file system says; nothing is left behind then
+   */
   async write(name: string, text: string): Promise<void> {
-    await rename(await this.#writeTemporary(name, text), path.join(this.directory, name));
-  }
-
-  /** Keeps the text unless there is one already; returns the one that is kept. */
-  async writeOnce(name: string, text: string): Promise<string> {
-    const temporary = await this.#writeTemporary(name, text);
-    try {
-      await link(temporary, path.join(this.directory, name));
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-    } finally {
-      await rm(temporary, { force: true });
-    }
-    return (await this.read(name)) ?? text;
-  }
-
-  async #writeTemporary(name: string, text: string): Promise<string> {
     const file = path.join(this.directory, name);
     await mkdir(path.dirname(file), { recursive: true });
     const temporary = `${file}${temporaryMark}${process.pid}-${randomBytes(4).toString('hex')}`;
-    await writeFile(temporary, text);
-    return temporary;
+    try {
+      await writeFile(temporary, text);
+      await rename(temporary, file);
+    } catch (error) {
+      await rm(temporary, { force: true }).catch(() => undefined);
+      throw error;
+    }
+  }
+
+  /** Writes what only saves work later: failing is logged and no more. */
+  async writeCache(name: string, text: string): Promise<void> {
+    await this.write(name, text).catch((error: unknown) => log(`store: ${String(error)}: going on without`));
   }
 }

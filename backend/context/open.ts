@@ -154,8 +154,7 @@ function tokensOf({ frame, segments }: Snapshot): number {
   return segments.reduce((sum, { tokens }) => sum + tokens, frame.content.length);
 }
 
-function memoryOf({ model, session }: Runner, snapshot: Snapshot): MemoryReport {
-  const { bytes, kvBytesPerToken } = model.info;
-  const stored = tokensOf(snapshot) * kvBytesPerToken;
-  return { ramBytes: bytes + stored + session.tailTokens * kvBytesPerToken, diskBytes: stored, gpuBytes: 0 };
+function memoryOf({ model }: Runner, snapshot: Snapshot): MemoryReport {
+  const stored = tokensOf(snapshot) * model.info.kvBytesPerToken;
+  return { ramBytes: process.memoryUsage.rss(), diskBytes: stored, gpuBytes: 0 };
 }

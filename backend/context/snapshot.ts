@@ -5,16 +5,19 @@ import { z } from 'zod';
 import type { NativeModel, Tokenized } from '../engine/native.ts';
 import { throwIfCancelled } from '../errors.ts';
 import { parseCache, serializeCache } from '../repo/cache.ts';
-import { chooseWarmup } from '../repo/frame.ts';
+import { chooseWarmup, type Warmup } from '../repo/frame.ts';
 import { lineMapOf, type LineMap } from '../repo/lines.ts';
 import { pack } from '../repo/pack.ts';
 import { piecesOf, type Segment } from '../repo/segment.ts';
 import { scan, type Scan, type SourceFile } from '../repo/scan.ts';
 import { readText } from '../repo/text.ts';
-import { limitsFor, templateOf, tokenizeParts } from './assemble.ts';
+import { limitsFor, templateOf, tokenizeParts, warmupFor } from './assemble.ts';
 import { FocusIndex, type FocusDocument } from './focus.ts';
 import { Folder } from './folder.ts';
 import { sha256, type Store } from './store.ts';
+
+/** Raised when the same files would be packed, mapped to lines or indexed differently: saved snapshots are then made anew. */
+const snapshotVersion = 2;
 
 /** Which files of which folder. */
 export interface Selection {
@@ -65,7 +68,7 @@ export async function scanTree(
   const cache = parseCache(before);
   const found = await scan({ ...selection, signal, onProgress, cache });
   const after = serializeCache(cache);
-  if (after !== before) await folder.write(name, after);
+  if (after !== before) await folder.writeCache(name, after);
   return found;
 }
 
@@ -81,7 +84,7 @@ const savedSnapshot = z.object({
   key: z.string(),
   segments: z.array(
     z.object({
-      hash: z.string(),
+      hash: z.string().regex(/^[0-9a-f]{64}$/),
       tokens: z.number(),
       lines: z.custom<LineMap>(),
       blank: z.array(z.array(z.number())),
@@ -89,6 +92,9 @@ const savedSnapshot = z.object({
   ),
   focus: z.string(),
 });
+
+/** The warm-up and the files that it was taken from. */
+const savedWarmup = z.object({ text: z.string(), paths: z.array(z.string()) });
 
 /**
  * The snapshot of scanned files for one model. Nothing is read or tokenized when the tree is as it was the last time
@@ -104,14 +110,20 @@ export async function takeSnapshot(
 ): Promise<Snapshot> {
   const read = readerOf(selection.root, files, signal, onRead);
   const tokenize = (text: string): Promise<Tokenized> => model.tokenize(text, false);
-  const frame = await frameOf(store, model, selection, () => chooseWarmup(files, read, tokenize));
+  const warmupTokens = warmupFor(model.info.trainedContext);
+  const choose = () => chooseWarmup(files, read, tokenize, warmupTokens);
+  const frame = await frameOf(store, model, selection, files, choose);
 
   const name = `snapshots/${await keyOf(selection)}.json`;
   const limits = limitsFor(model.info.trainedContext);
-  const key = sha256(frame.hash, JSON.stringify(limits), ...files.flatMap(({ path, hash }) => [path, hash]));
+  const key = sha256(
+    JSON.stringify([snapshotVersion, limits]),
+    frame.hash,
+    ...files.flatMap(({ path, hash }) => [path, hash]),
+  );
   const saved = await readSaved(store, name, key);
   if (saved && (await every(saved.segments, isStored))) {
-    return { frame, segments: saved.segments, focus: FocusIndex.parse(saved.focus) };
+    return { frame, ...saved };
   }
 
   const packed = await pack(files, { readText: read, tokenize, limits });
@@ -122,7 +134,7 @@ export async function takeSnapshot(
     lines: lineMapOf(segment),
     blank: blankLinesOf(segment),
   }));
-  await store.folder.write(name, JSON.stringify({ key, segments, focus: focus.serialize() }));
+  await store.folder.writeCache(name, JSON.stringify({ key, segments, focus: focus.serialize() }));
   return {
     frame,
     segments: segments.map((segment, i) => ({ ...segment, content: packed[i]?.tokens })),
@@ -130,34 +142,60 @@ export async function takeSnapshot(
   };
 }
 
-async function readSaved(store: Store, name: string, key: string) {
+async function readSaved(
+  store: Store,
+  name: string,
+  key: string,
+): Promise<Omit<Snapshot, 'frame'> | undefined> {
   const text = await store.folder.read(name);
   if (text === undefined) return undefined;
   try {
     const saved = savedSnapshot.parse(JSON.parse(text));
-    return saved.key === key ? saved : undefined;
+    if (saved.key !== key) return undefined;
+    return { segments: saved.segments, focus: FocusIndex.parse(saved.focus) };
   } catch {
     // Of another version: it is made anew.
     return undefined;
   }
 }
 
-/** The frame is the same for the life of a store: a new one would make every stored segment useless. */
+/**
+ * The frame stays as it is for as long as its files are read: a new one makes every stored segment useless, but a file
+ * that is left out now must not be shown to the model.
+ */
 async function frameOf(
   store: Store,
   model: NativeModel,
   selection: Selection,
-  choose: () => Promise<string>,
+  files: SourceFile[],
+  choose: () => Promise<Warmup>,
 ): Promise<Frame> {
-  const name = `frames/${sha256(await realpath(selection.root))}.txt`;
-  const warmup = (await store.folder.read(name)) ?? (await store.folder.writeOnce(name, await choose()));
+  const name = `frames/${sha256(await realpath(selection.root))}.json`;
+  let warmup = await readWarmup(store, name, files);
+  if (!warmup) {
+    warmup = await choose();
+    await store.folder.write(name, JSON.stringify(warmup));
+  }
   const { head } = templateOf(model);
   const content = await tokenizeParts(model, [
     { text: head, special: true },
-    { text: warmup, special: false },
+    { text: warmup.text, special: false },
   ]);
-  const text = head + warmup;
+  const text = head + warmup.text;
   return { hash: store.hash(text), content, text };
+}
+
+async function readWarmup(store: Store, name: string, files: SourceFile[]): Promise<Warmup | undefined> {
+  const text = await store.folder.read(name);
+  if (text === undefined) return undefined;
+  try {
+    const warmup = savedWarmup.parse(JSON.parse(text));
+    const kept = new Set(files.map(({ path }) => path));
+    return warmup.paths.every((path) => kept.has(path)) ? warmup : undefined;
+  } catch {
+    // Damaged: it is chosen anew.
+    return undefined;
+  }
 }
 
 function readerOf(

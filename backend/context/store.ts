@@ -4,7 +4,7 @@
  *
  *     <store>/scans/<repository>.json                             what the last scan found in each file
  *     <store>/<model and recipe>/segments/ab/<hash>.seg           K/V of a frame or segment (written by the addon)
- *     <store>/<model and recipe>/frames/<repository>.txt          the warm-up code of a repository, chosen once
+ *     <store>/<model and recipe>/frames/<repository>.json         the warm-up code of a repository, and whose it is
  *     <store>/<model and recipe>/snapshots/<repository>.json      the last seen state of a repository, in segments
  */
 import { createHash } from 'node:crypto';

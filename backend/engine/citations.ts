@@ -31,13 +31,18 @@ export function citations(segments: SegmentEvidence[], answer: string): Citation
   if (total === 0) return [];
 
   const least = (standsOut * total) / all.length;
-  const strongest = Math.max(...all);
+  const strongest = largest(all);
   const weight = ({ file, mass = 0 }: Citation) => mass * (isNamed(file, answer) ? namedWeight : 1);
   const places = [...files]
     .flatMap(([file, lines]) => placesOf(file, lines, Math.min(least, strongest), total))
     .sort((a, b) => weight(b) - weight(a) || (a.file < b.file ? -1 : 1) || a.startLine - b.startLine);
-  const floor = leastOfStrongest * Math.max(0, ...places.map(weight));
+  const floor = leastOfStrongest * largest(places.map(weight));
   return places.filter((place) => weight(place) >= floor).slice(0, mostCitations);
+}
+
+/** Not `Math.max(...values)`: a repository has more lines than a call may have arguments. */
+function largest(values: number[]): number {
+  return values.reduce((most, value) => Math.max(most, value), 0);
 }
 
 /** Adds the mass of every line that holds words, whichever segments the file was cut into. */

@@ -46,7 +46,7 @@ export class Engine {
     this.#runner = undefined;
     const addon = openAddon();
     const model = await addon.loadModel(file.path, onProgress);
-    const session = addon.createSession(model, { threads: availableParallelism(), kvType: 'f16', batch });
+    const session = openSession(addon, model);
     this.#runner = new Runner(addon, model, session, new Store(this.storeRoot, file.identity), file.identity);
     return this.#runner;
   }
@@ -56,6 +56,16 @@ export class Engine {
     this.#closing.abort();
     await this.#queue.idle();
     this.#runner?.close();
+  }
+}
+
+/** The model is closed again when there is no memory for a session. */
+function openSession(addon: NativeAddon, model: NativeModel): NativeSession {
+  try {
+    return addon.createSession(model, { threads: availableParallelism(), kvType: 'f16', batch });
+  } catch (error) {
+    model.close();
+    throw error;
   }
 }
 

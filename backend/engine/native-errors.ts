@@ -1,4 +1,6 @@
+import path from 'node:path';
 import { UserError } from '../errors.ts';
+import { storeDirectory } from '../paths.ts';
 import type { NativeErrorCode } from './native.ts';
 import type { ErrorName } from '../protocol.ts';
 
@@ -20,9 +22,29 @@ const translations: Partial<Record<NativeErrorCode, [ErrorName, string]>> = {
 export function asUserError(error: unknown): UserError | undefined {
   if (error instanceof UserError) return error;
   const code = (error as { code?: string } | null)?.code;
-  if (code === 'ENOSPC') return asUserError({ code: 'NoSpace' });
+  if (code === 'ENOSPC' || code === 'EDQUOT') return asUserError({ code: 'NoSpace' });
+  if (['EACCES', 'EPERM', 'EROFS'].includes(code ?? '') && concernsStore(error)) return storeRefused(error);
   const known = code === undefined ? undefined : translations[code as NativeErrorCode];
   return known && new UserError(known[0], withDetail(error, known[1]), { cause: error });
+}
+
+/** The addon writes nowhere but to the store; Node names the path, which may be one above it. */
+function concernsStore(error: unknown): boolean {
+  const file = (error as { path?: unknown }).path;
+  const store = storeDirectory();
+  return typeof file !== 'string' || isWithin(file, store) || isWithin(store, file);
+}
+
+function isWithin(file: string, folder: string): boolean {
+  return file === folder || file.startsWith(folder.endsWith(path.sep) ? folder : folder + path.sep);
+}
+
+function storeRefused(error: unknown): UserError {
+  return new UserError(
+    'environment',
+    `The store ${storeDirectory()} cannot be written to: change its permissions, or set REPOWAVE_STORE to a folder that can.`,
+    { cause: error },
+  );
 }
 
 /** The addon names what is wrong with a model; that belongs in front of the advice. */

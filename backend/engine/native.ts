@@ -5,6 +5,7 @@
  * All work happens on other threads: at most one call per {@link NativeSession} is under way at a time.
  */
 import { createRequire } from 'node:module';
+import { fileURLToPath } from 'node:url';
 
 export type NativeErrorCode =
   | 'ModelCorrupt'
@@ -118,7 +119,7 @@ let addon: NativeAddon | undefined;
 /** Loads the addon from beside the bundle, `dist/native/`; `REPOWAVE_NATIVE` names another file. */
 export function loadAddon(): NativeAddon {
   addon ??= createRequire(import.meta.url)(
-    process.env.REPOWAVE_NATIVE ?? new URL('./native/repowave.node', import.meta.url).pathname,
+    process.env.REPOWAVE_NATIVE ?? fileURLToPath(new URL('./native/repowave.node', import.meta.url)),
   ) as NativeAddon;
   return addon;
 }

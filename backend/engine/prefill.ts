@@ -31,8 +31,8 @@ export async function prefill(
   const total = missing.reduce((sum, { content }) => sum + content.length, stored ? 0 : frame.content.length);
   if (total === 0) return { prefillTokens: 0, prefillMs: 0 };
 
-  await runner.store.ensureSpace(total * runner.model.info.kvBytesPerToken);
   await runner.store.sweep();
+  await runner.store.ensureSpace(total * runner.model.info.kvBytesPerToken);
   let done = 0;
   const run = (part: Part, behind: NativeSegment | undefined) =>
     compute(runner, part, behind, signal, (tokens) => {

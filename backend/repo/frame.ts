@@ -2,8 +2,8 @@
 import type { Tokenize } from './segment.ts';
 import { headerOf } from './segment.ts';
 
-/** Tokens of the warm-up, from so many files where they are long enough. */
-const WARMUP_TOKENS = 1_000;
+/** Tokens of a whole warm-up, from so many files where they are long enough. */
+export const WARMUP_TOKENS = 1_000;
 const WARMUP_FILES = 2;
 /** Bytes: below, a file is mostly imports. */
 const TINY = 1_500;
@@ -17,28 +17,36 @@ const TEST_OR_SAMPLE =
 const CONFIGURATION =
   /(?:^|\/)(?:setup\.py|conftest\.py|manage\.py|[^/]*\.config\.[^/]*|\.[^/]*|[^/]*rc\.[cm]?js|gulpfile[^/]*|gruntfile[^/]*|[^/]*\.d\.[cm]?ts)$/i;
 
+export interface Warmup {
+  text: string;
+  /** The files that it is taken from. */
+  paths: string[];
+}
+
 /**
- * About 1,000 tokens of ordinary code in the form of a segment's text; of any text where there is no code; '' where
+ * About `limit` tokens of ordinary code in the form of a segment's text; of any text where there is no code; '' where
  * there is no text. The same files, in path order, give the same warm-up.
  */
 export async function chooseWarmup(
   files: readonly { path: string; bytes: number }[],
   readText: (path: string) => Promise<string>,
   tokenize: Tokenize,
-): Promise<string> {
+  limit = WARMUP_TOKENS,
+): Promise<Warmup> {
   const ordinary = files.filter(({ path, bytes }) => isOrdinaryCode(path) && bytes >= TINY);
   const code = files.filter(({ path }) => CODE.test(path));
   const candidates = [ordinary, code, files].find(({ length }) => length > 0) ?? [];
 
-  let warmup = '';
-  let left = WARMUP_TOKENS;
+  const warmup: Warmup = { text: '', paths: [] };
+  let left = limit;
   for (const [index, { path }] of candidates.entries()) {
     const share = index + 1 < WARMUP_FILES ? Math.floor(left / 2) : left;
     const text = `${headerOf(path)}${wholeLines(await readText(path))}\n\n`;
     const { text: piece, tokens } = await head(text, share, tokenize);
-    warmup += piece;
+    if (tokens > 0) warmup.paths.push(path);
+    warmup.text += piece;
     left -= tokens;
-    if (left < WARMUP_TOKENS / 10) break;
+    if (left < limit / 10) break;
   }
   return warmup;
 }

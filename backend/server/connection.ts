@@ -5,6 +5,7 @@
  * This is vscode-jsonrpc itself and not vscode-languageserver's `createConnection`, because that one ends the process
  * when any client says `exit` or disappears, and several clients share this process.
  */
+import { once } from 'node:events';
 import {
   createMessageConnection,
   ErrorCodes,
@@ -26,7 +27,7 @@ import {
   type Progress,
   type ProgressParams,
 } from '../protocol.ts';
-import { UserError } from '../errors.ts';
+import { throwIfCancelled, UserError } from '../errors.ts';
 
 /** What a handler may do beside returning its result. */
 export interface Call {
@@ -114,10 +115,19 @@ export function serveConnection(socket: WebSocket, registerHandlers: (registry: 
     on0: (type, handler) =>
       // Some clients send `{}` or null where nothing is expected, so the token is whatever comes last.
       connection.onRequest(type.method, (...raw: unknown[]) =>
-        run(raw.at(-1) as CancellationToken, undefined, handler),
+        run(raw.at(-1) as CancellationToken, undefined, (call) =>
+          abandonable(() => handler(call), call.signal),
+        ),
       ),
   });
   connection.listen();
+}
+
+/** Requests without parameters only look at things: a cancelled one is left to end by itself. */
+async function abandonable<R>(work: () => Promise<R>, signal: AbortSignal): Promise<R> {
+  throwIfCancelled(signal);
+  const cancelled = once(signal, 'abort').then(() => throwIfCancelled(signal));
+  return Promise.race([work(), cancelled as Promise<never>]);
 }
 
 function progressTokenOf(raw: unknown): string | number | undefined {

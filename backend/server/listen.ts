@@ -35,5 +35,7 @@ function refusalOf(request: IncomingMessage, token: string): 401 | 403 | undefin
 }
 
 function refuse(socket: Duplex, status: number): void {
+  // end() alone leaves the other half to the stranger, for as long as it likes.
+  socket.once('finish', () => socket.destroy());
   socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
 }

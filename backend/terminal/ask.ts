@@ -6,7 +6,7 @@ import { UserError } from '../errors.ts';
 import { AskRequest, ErrorCode, IndexRequest, type Progress, type RepositoryParams } from '../protocol.ts';
 import { PhaseDisplay } from './phases.ts';
 import { answerReport, indexReport, jsonLine } from './report.ts';
-import { painter, printable } from './text.ts';
+import { painter, printable, printableName } from './text.ts';
 
 export interface Question {
   id: string;
@@ -63,13 +63,13 @@ export async function runAsk(
   let exitCode = 0;
   for (const question of questions) {
     if (!json && questions.length > 1)
-      process.stdout.write(`${painter(process.stdout)('bold', `> ${question.question}`)}\n`);
+      process.stdout.write(`${painter(process.stdout)('bold', `> ${printableName(question.question)}`)}\n`);
     try {
       await askOne(client, question, repository, { json, signal });
     } catch (error) {
       const single = error instanceof UserError && ['questionEmpty', 'questionTooLong'].includes(error.code);
       if (!single || questions.length === 1) throw error;
-      process.stderr.write(`Question ${question.id}: ${error.message}\n`);
+      process.stderr.write(`Question ${printableName(question.id)}: ${printableName(error.message)}\n`);
       exitCode ||= ErrorCode[error.code];
     }
   }

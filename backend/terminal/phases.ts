@@ -1,6 +1,6 @@
 import type { PhaseProgress } from '../protocol.ts';
 import { ProgressLine } from './progress.mjs';
-import { printable } from './text.ts';
+import { printableName } from './text.ts';
 
 const phases: Record<PhaseProgress['phase'], { label: string; unit: string }> = {
   scan: { label: 'Looking for files', unit: 'files' },
@@ -21,7 +21,7 @@ export class PhaseDisplay {
       this.#phase = value.phase;
     }
     const { label, unit } = phases[value.phase];
-    const text = value.detail ? `${label} ${printable(value.detail)}` : label;
+    const text = value.detail ? `${label} ${printableName(value.detail)}` : label;
     this.#line.update({ label: text, unit, ...pick(value) });
   }
 

@@ -11,7 +11,7 @@ import type {
   PrefillReport,
   StoreReport,
 } from '../protocol.ts';
-import { bytes, count, duration, files, printable, type Paint } from './text.ts';
+import { bytes, count, duration, files, printableName, type Paint } from './text.ts';
 
 /** One line of `--json`: the stable interface of docs/cli.md. */
 export function jsonLine(id: string, question: string, result: AskResult): string {
@@ -61,14 +61,16 @@ export function indexReport(result: IndexResult, verbose: boolean): string {
         : 'nothing to do, all of it was in the store',
     ),
     memoryLine(result.memory),
-    ...(verbose ? excluded.map(({ file, reason }) => `  ${printable(file)}: ${reason}`) : []),
+    ...(verbose
+      ? excluded.map(({ file, reason }) => `  ${printableName(file)}: ${printableName(reason)}`)
+      : []),
   ]);
 }
 
 export function modelsReport(models: ModelInfo[], paint: Paint): string {
   return lines(
     models.map((model) => {
-      const place = model.path === null ? 'not downloaded' : printable(model.path);
+      const place = model.path === null ? 'not downloaded' : printableName(model.path);
       const facts = [
         bytes(model.bytes),
         `${count(model.trainedContext)} tokens trained`,
@@ -82,7 +84,7 @@ export function modelsReport(models: ModelInfo[], paint: Paint): string {
 
 export function storeReport({ directory, bytes: total, entries }: StoreReport): string {
   return lines([
-    `${printable(directory)}: ${bytes(total)}`,
+    `${printableName(directory)}: ${bytes(total)}`,
     ...entries.map((entry) => `  ${entry.id}  ${count(entry.segments)} segments, ${bytes(entry.bytes)}`),
     ...(total > 0
       ? ['It holds nothing that cannot be computed again: delete the folder to free the space.']
@@ -91,7 +93,7 @@ export function storeReport({ directory, bytes: total, entries }: StoreReport): 
 }
 
 export function doctorReport(checks: Check[]): string {
-  return lines(checks.map(({ ok, name, detail }) => `${ok ? '✓' : '✗'} ${name}: ${printable(detail)}`));
+  return lines(checks.map(({ ok, name, detail }) => `${ok ? '✓' : '✗'} ${name}: ${printableName(detail)}`));
 }
 
 function contextLines({ tokens, files: kept, excluded, coverage }: ContextReport): string[] {
@@ -113,14 +115,16 @@ function leftOut(excluded: ExcludedFile[]): string {
     byReason.set(kind, (byReason.get(kind) ?? 0) + covered);
     total += covered;
   }
-  const groups = [...byReason].sort(([, a], [, b]) => b - a).map(([kind, n]) => `${count(n)} ${kind}`);
+  const groups = [...byReason]
+    .sort(([, a], [, b]) => b - a)
+    .map(([kind, n]) => `${count(n)} ${printableName(kind)}`);
   return `${files(total)}: ${groups.join(', ')}`;
 }
 
 function citationLine({ file, startLine, endLine, mass }: Citation): string {
   const share = mass === undefined ? '' : `${Math.round(mass * 100)} %`;
   const place = startLine === endLine ? String(startLine) : `${startLine}-${endLine}`;
-  return `  ${share.padStart(5)}  ${printable(file)}:${place}`;
+  return `  ${share.padStart(5)}  ${printableName(file)}:${place}`;
 }
 
 function prefillClause(timing: PrefillReport): string {

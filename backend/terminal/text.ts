@@ -7,6 +7,14 @@ export function printable(text: string): string {
   return text.replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, '');
 }
 
+/** A path or a reason, all in one line: what could steer the terminal or turn text around is shown as an escape. */
+export function printableName(text: string): string {
+  return text.replace(
+    /[\u0000-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/g,
+    (control) => `\\u${control.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
+}
+
 export type Style = 'bold' | 'dim';
 export type Paint = (style: Style, text: string) => string;
 

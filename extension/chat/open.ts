@@ -11,11 +11,24 @@ export async function openCitation(root: string, { file, startLine, endLine }: C
     void vscode.window.showWarningMessage(`${file} is not in the folder any more, so it cannot be shown.`);
     return;
   }
-  const document = await vscode.workspace.openTextDocument(vscode.Uri.file(target));
+  const document = await openText(target);
+  if (!document) {
+    void vscode.window.showWarningMessage(`${file} is gone or no text any more, so it cannot be shown.`);
+    return;
+  }
   const last = document.lineAt(Math.min(endLine, document.lineCount) - 1);
   const first = document.lineAt(Math.min(startLine, document.lineCount) - 1);
   const selection = new vscode.Range(first.range.start, last.range.end);
   await vscode.window.showTextDocument(document, { selection, preview: true, preserveFocus: false });
+}
+
+/** Undefined for a binary file, and for one that has just been deleted. */
+async function openText(file: string): Promise<vscode.TextDocument | undefined> {
+  try {
+    return await vscode.workspace.openTextDocument(vscode.Uri.file(file));
+  } catch {
+    return undefined;
+  }
 }
 
 /** A link in the folder may still lead out of it. */

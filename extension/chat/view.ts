@@ -1,6 +1,7 @@
 import * as vscode from 'vscode';
 import { localFolders } from '../folders.ts';
 import type { Session } from '../session.ts';
+import { showError } from '../show-error.ts';
 import { chatHtml } from './html.ts';
 import type { FromWebview, ToWebview } from './messages.ts';
 import { initialChat, reduceChat } from './model.ts';
@@ -46,7 +47,9 @@ export class Chat implements vscode.WebviewViewProvider {
     const { webview } = view;
     const assets = vscode.Uri.joinPath(this.extensionUri, 'dist');
     webview.options = { enableScripts: true, localResourceRoots: [assets] };
-    webview.onDidReceiveMessage((message: FromWebview) => this.#receive(message, webview));
+    webview.onDidReceiveMessage((message: FromWebview) =>
+      this.#receive(message, webview).catch((error: unknown) => showError(error, this.log)),
+    );
     // A hidden webview loses its page; when it comes back it says `ready` again.
     view.onDidChangeVisibility(() => {
       if (!view.visible) this.#webview = undefined;
@@ -119,7 +122,7 @@ export class Chat implements vscode.WebviewViewProvider {
     const activity = this.#state.turns.find(({ id }) => id === turn)?.activity;
     switch (remedy) {
       case 'retry':
-        return activity?.kind === 'ask' ? this.session.ask(activity.question) : this.session.read();
+        return activity && this.session.retry(activity);
       case 'restart':
         await vscode.commands.executeCommand('repowave.restart');
         return;

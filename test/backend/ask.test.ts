@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, rmSync, truncateSync, utimesSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, truncateSync, utimesSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import test from 'node:test';
 import { AskRequest, IndexRequest, StoreRequest, type Progress } from '../../backend/protocol.ts';
@@ -163,12 +163,34 @@ test('a torn segment file is read again', async (t) => {
   assert.equal((await lab.ask(await lab.client())).timing.prefillTokens, 0);
 });
 
+test('a file of the warm-up that is left out later is not shown any more', async (t) => {
+  const lab = new Lab(t, several);
+  const client = await lab.client();
+  await lab.ask(client);
+  lab.forgetPasses();
+  await client.request(AskRequest, lab.params('Where?', { exclude: ['apple.ts'] }));
+  const passes = lab.passes();
+  assert.ok(passes.some(({ views, text }) => views.length === 0 && text.includes('banana1()')));
+  assert.ok(passes.every(({ text }) => !text.includes('apple')));
+});
+
+test('a damaged snapshot is made anew', async (t) => {
+  const lab = new Lab(t, several);
+  const client = await lab.client();
+  await lab.ask(client);
+  const [manifest] = lab.stored('.json').filter((file) => file.includes('/snapshots/'));
+  assert.ok(manifest);
+  const saved = JSON.parse(readFileSync(manifest, 'utf8')) as object;
+  writeFileSync(manifest, JSON.stringify({ ...saved, focus: '{}' }));
+  assert.equal((await lab.ask(client)).timing.prefillTokens, 0);
+});
+
 test('two backends share one store', async (t) => {
   const lab = new Lab(t, several);
   const clients = await Promise.all([lab.client(), lab.client()]);
   const results = await Promise.all(clients.map((client) => lab.ask(client)));
   assert.deepEqual(results[0]?.context, results[1]?.context);
-  assert.equal(lab.stored('.txt').length, 1, 'one frame');
+  assert.equal(lab.stored('.json').filter((file) => file.includes('/frames/')).length, 1, 'one frame');
   assert.equal((await lab.ask(await lab.client())).timing.prefillTokens, 0);
 });
 

@@ -87,6 +87,20 @@ test('without a command the help is printed', async (t) => {
   assert.match(stdout, /Usage: repowave/);
 });
 
+test('--version prints the version of the package', async (t) => {
+  const { code, stdout } = await run(new Lab(t, {}), ['--version']).ended;
+  assert.equal(code, 0);
+  assert.match(stdout, /^\d+\.\d+\.\d+\n$/);
+});
+
+test('serve fails when its backend dies', async (t) => {
+  const { child, ended } = run(new Lab(t, {}), ['serve'], { REPOWAVE_TOKEN: 'secret' });
+  child.stdout?.once('data', (line: Buffer) => {
+    process.kill((JSON.parse(line.toString()) as { pid: number }).pid, 'SIGKILL');
+  });
+  assert.equal((await ended).code, 1);
+});
+
 test('Ctrl+C cancels in an orderly way', async (t) => {
   const lab = new Lab(t, { 'main.ts': 'const x = "HOLD-HERE";\n' });
   const { child, ended } = run(lab, ask(lab, 'Where?'), { FAKE_HOLD: 'HOLD-HERE' });

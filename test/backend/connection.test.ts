@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { connect } from 'node:net';
 import test from 'node:test';
 import { WebSocket } from 'ws';
 import { Client, startBackend } from '../../backend/client.ts';
 import { AskRequest, PROTOCOL_VERSION, StoreRequest } from '../../backend/protocol.ts';
-import { ended, Lab } from './harness.ts';
+import { ended, Lab, logged } from './harness.ts';
 
 test('the handshake names a port that answers, the process and the protocol', async (t) => {
   const lab = new Lab(t, {});
@@ -62,6 +63,35 @@ test('the backend goes on SIGTERM', async (t) => {
   backend.child.kill('SIGTERM');
   await ended(backend);
   assert.equal(backend.child.exitCode, 0);
+});
+
+test('the backend goes even while a model is being loaded', async (t) => {
+  const lab = new Lab(t, { 'main.ts': 'export {};\n' });
+  const backend = await lab.start({ FAKE_LOADING: '1' });
+  const asked = assert.rejects(lab.ask(await lab.connect(backend)), { code: /cancelled|backendUnavailable/ });
+  await logged(backend, 'fake: loading');
+  backend.child.stdin?.end();
+  await Promise.all([asked, ended(backend)]);
+});
+
+test('a request without parameters can be cancelled', async (t) => {
+  const client = await new Lab(t, {}).client();
+  const signal = AbortSignal.abort();
+  await assert.rejects(client.request0(StoreRequest, { signal }), { code: 'cancelled' });
+});
+
+test('a refused client cannot keep its half of the socket open', async (t) => {
+  const { handshake } = await new Lab(t, {}).start();
+  const socket = connect({ port: handshake.port, host: '127.0.0.1', allowHalfOpen: true });
+  t.after(() => socket.destroy());
+  socket.on('error', () => undefined);
+  socket.write('GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n');
+  socket.resume();
+  await once(socket, 'end');
+  // Writing to a closed socket is answered with a reset; to a half-open one it would go on for ever.
+  const timer = setInterval(() => socket.write('x'), 10);
+  await new Promise((resolve) => socket.once('close', resolve));
+  clearInterval(timer);
 });
 
 test('one client leaving does not disturb another', async (t) => {

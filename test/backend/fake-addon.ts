@@ -1,8 +1,10 @@
 /**
  * A stand-in for the native addon that needs no model: a token is a byte, K/V is the tokens themselves, and the answer
  * is whatever FAKE_ANSWER says. A forward pass can be made to hang until it is cancelled, so that tests of cancel and
- * kill need no timing: FAKE_HOLD names a text whose pass never ends. FAKE_LOG names a file for what was passed.
+ * kill need no timing: FAKE_HOLD names a text whose pass never ends. FAKE_LOADING makes a model load for ever on
+ * another thread. FAKE_LOG names a file for what was passed.
  */
+import { pbkdf2 } from 'node:crypto';
 import fs from 'node:fs';
 import type {
   NativeModel,
@@ -114,6 +116,11 @@ export const llamaVersion = '0';
 
 export function loadModel(path: string, onProgress: (share: number) => void): Promise<NativeModel> {
   if (!fs.existsSync(path)) return Promise.reject(failure('ModelCorrupt', `${path} is missing`));
+  if (process.env.FAKE_LOADING) {
+    fs.writeSync(2, 'fake: loading\n');
+    pbkdf2('', '', 2 ** 31 - 1, 64, 'sha512', () => undefined);
+    return new Promise(() => undefined);
+  }
   onProgress(1);
   return Promise.resolve(model);
 }

@@ -4,8 +4,10 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { scan as scanRepository } from '../../backend/repo/scan.ts';
+import { capture } from '../../scripts/children.mjs';
+import { at } from '../../scripts/paths.mjs';
 import { compare, type Figure, type Suite } from './figure.ts';
+import type { ScanSample } from './scan-ours.ts';
 
 const FILE_BYTES = 10_000;
 const FILES = { quick: 5_000, full: 100_000 };
@@ -28,23 +30,28 @@ export const scan: Suite = {
 
 /** The first scan and one that finds nothing changed, both beside the peer. */
 async function measure(name: string, root: string, files: number, peerOnly: boolean): Promise<Figure[]> {
-  const rate = async (work: () => Promise<unknown>) => [files / (await seconds(work))];
-  const peer = await rate(() => listAndRead(root));
-  const cache = new Map();
-  const ours = peerOnly ? [] : await rate(() => scanRepository({ root, cache }));
-  const unchanged = peerOnly ? [] : await rate(() => scanRepository({ root, cache }));
-  const peakMiB = Math.round(process.resourceUsage().maxRSS / 1024);
+  const peer = [files / (await listAndRead(root))];
+  const sample = peerOnly ? null : await runOurs(root);
   const shared = {
     suite: 'scan',
     case: name,
     unit: 'files/s',
     peer,
     peerName: 'git ls-files + read of each file',
-    conditions: { files, bytesPerFile: FILE_BYTES, fileSystemCache: 'warm', peakMiB },
+    conditions: {
+      files,
+      bytesPerFile: FILE_BYTES,
+      fileSystemCache: 'warm',
+      ...(sample && { peakMiB: sample.peakMiB }),
+    },
   };
   return [
-    compare({ ...shared, metric: 'filesPerSecond', ours }),
-    compare({ ...shared, metric: 'filesPerSecondUnchanged', ours: unchanged }),
+    compare({ ...shared, metric: 'filesPerSecond', ours: sample ? [files / sample.firstSeconds] : [] }),
+    compare({
+      ...shared,
+      metric: 'filesPerSecondUnchanged',
+      ours: sample ? [files / sample.unchangedSeconds] : [],
+    }),
   ];
 }
 
@@ -61,16 +68,25 @@ function writeTree(root: string, files: number): void {
   }
 }
 
-async function listAndRead(root: string): Promise<void> {
+/** In a process of its own, whose peak memory is then that of the scan alone. */
+async function runOurs(root: string): Promise<ScanSample> {
+  const { code, output } = await capture(process.execPath, [
+    '--import',
+    'tsx',
+    at('test/bench/scan-ours.ts'),
+    root,
+  ]);
+  if (code !== 0) throw new Error(`The scan failed: ${output.trim()}`);
+  return JSON.parse(output.slice(output.lastIndexOf('{'))) as ScanSample;
+}
+
+/** @returns seconds */
+async function listAndRead(root: string): Promise<number> {
+  const start = performance.now();
   const listed = execFileSync('git', ['ls-files', '-z', '-co', '--exclude-standard'], {
     cwd: root,
     maxBuffer: 1 << 30,
   });
   for (const path of listed.toString().split('\0').filter(Boolean)) await readFile(join(root, path));
-}
-
-async function seconds(work: () => Promise<unknown>): Promise<number> {
-  const start = performance.now();
-  await work();
   return (performance.now() - start) / 1_000;
 }

@@ -69,6 +69,11 @@ test('no more than eight places are cited, the strongest first', () => {
   );
 });
 
+test('a repository may have more lines than a function call arguments', () => {
+  const found = citations([segment('a.ts', [...quiet(200_000), 1_000])], '');
+  assert.equal(found[0]?.startLine, 200_001);
+});
+
 test('without any mass nothing is cited', () => {
   assert.deepEqual(citations([segment('a.ts', [0, 0])], 'a.ts'), []);
 });

@@ -10,11 +10,13 @@ import { CATALOGUE, findModel } from '../../backend/models/catalogue.ts';
 const addon = { isa: 'avx2', llamaVersion: '0.5.0' } as NativeAddon;
 
 test('a Node that is too old is named with the version to install', () => {
-  assert.equal(checkNode('20.0.0').ok, true);
+  assert.equal(checkNode('20.19.0').ok, true);
+  assert.equal(checkNode('22.1.0').ok, true);
+  assert.equal(checkNode('20.18.3').ok, false);
   assert.deepEqual(checkNode('18.19.1'), {
     name: 'Node',
     ok: false,
-    detail: '18.19.1; install version 20 or newer',
+    detail: '18.19.1; install version 20.19 or newer',
   });
 });
 

@@ -8,12 +8,14 @@ const CODE = 'export const value = compute(1, 2);\n';
 
 async function warmup(
   files: Record<string, string>,
+  limit?: number,
 ): Promise<{ text: string; paths: string[]; tokens: number }> {
   const list = Object.keys(files)
     .sort()
     .map((path) => ({ path, bytes: Buffer.byteLength(files[path]!) }));
-  const text = await chooseWarmup(list, (path) => Promise.resolve(files[path]!), tokenize);
-  const paths = [...text.matchAll(/^\/\/ file: (.*)$/gm)].map(([, path]) => path!);
+  const { text, paths } = await chooseWarmup(list, (path) => Promise.resolve(files[path]!), tokenize, limit);
+  const headers = [...text.matchAll(/^\/\/ file: (.*)$/gm)].map(([, path]) => path!);
+  assert.deepEqual(paths, headers);
   return { text, paths, tokens: (await tokenize(text)).tokens.length };
 }
 
@@ -34,6 +36,11 @@ test('the first two ordinary code files give about 1,000 tokens between them, cu
   assert.deepEqual(paths, ['src/a.ts', 'src/b.ts']);
   assert.ok(tokens > 900 && tokens <= 1_000, `${tokens} tokens`);
   for (const part of text.split(/\/\/ file: .*\n/).slice(1)) assert.match(part, /^(?:export.*\n)+\n+$/);
+});
+
+test('a model with a small window gets a shorter warm-up', async () => {
+  const { tokens } = await warmup({ 'a.ts': CODE.repeat(200), 'b.ts': CODE.repeat(200) }, 256);
+  assert.ok(tokens > 200 && tokens <= 256, `${tokens} tokens`);
 });
 
 test('shorter files are filled up with further ones', async () => {

@@ -30,6 +30,8 @@ const send = byId<HTMLButtonElement>('send');
 const scope = byId<HTMLDetailsElement>('scope');
 const turns = new Map<number, TurnElement>();
 let busy = false;
+/** What was sent and has not become a turn yet: it stays in the box, since it may never become one. */
+let sent: string | undefined;
 
 addEventListener('message', ({ data }: MessageEvent<ToWebview>) => {
   if (data.type === 'state') show(data.state);
@@ -67,8 +69,16 @@ post({ type: 'ready' });
 
 function ask(text: string): void {
   if (!text.trim()) return;
-  post({ type: 'ask', question: text.trim() });
-  question.value = '';
+  sent = text.trim();
+  post({ type: 'ask', question: sent });
+}
+
+/** Once the question stands in the transcript the box is free for the next one. */
+function clearSent({ turns }: ChatState): void {
+  const activity = turns.at(-1)?.activity;
+  if (sent === undefined || activity?.kind !== 'ask' || activity.question !== sent) return;
+  if (question.value.trim() === sent) question.value = '';
+  sent = undefined;
   draftChanged();
 }
 
@@ -89,6 +99,7 @@ function show(state: ChatState): void {
   busy = state.turns.at(-1)?.status === 'working';
   const asked = state.turns.some(({ id }) => !turns.has(id));
   const atEnd = transcript.scrollHeight - transcript.scrollTop - transcript.clientHeight < NEAR_END;
+  if (asked) clearSent(state);
   showTurns(state);
   showScope(state.scope);
   showSend();

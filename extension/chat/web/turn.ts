@@ -101,7 +101,7 @@ function showProgress(target: HTMLElement, { status, progress, answer }: Turn): 
   target.hidden = status !== 'working' || (answer !== '' && !progress);
   if (target.hidden) return target.replaceChildren();
   if (!progress) {
-    // Its seconds are counted by `tick`.
+    // main.ts counts its seconds.
     if (!target.dataset.since) target.dataset.since = String(Date.now());
     target.replaceChildren(element('span', 'title', 'Starting'), ' ', element('span', 'seconds', '0s'));
     return;
