@@ -7,14 +7,11 @@ import { fileURLToPath } from 'node:url';
 import type { RequestType, RequestType0 } from 'vscode-jsonrpc';
 import {
   CancellationTokenSource,
-  createMessageConnection,
   ResponseError,
-  StreamMessageReader,
-  StreamMessageWriter,
   type CancellationToken,
   type MessageConnection,
 } from 'vscode-jsonrpc/node';
-import { createWebSocketStream, WebSocket } from 'ws';
+import { WebSocket } from 'ws';
 import { throwIfCancelled, UserError } from './errors.ts';
 import {
   progress,
@@ -24,6 +21,7 @@ import {
   type Handshake,
   type Progress,
 } from './protocol.ts';
+import { connectionOver } from './transport.ts';
 
 const handshakeMs = 20_000;
 /** LSP's error code. */
@@ -110,14 +108,7 @@ export class Client {
       headers: { authorization: `Bearer ${token}` },
     });
     await opened(socket, port);
-    const duplex = createWebSocketStream(socket);
-    // ws never emits 'close' on the duplex by itself: without it requests under way would wait for ever.
-    socket.once('close', () => duplex.destroy());
-    duplex.on('error', () => socket.terminate());
-    const connection = createMessageConnection(
-      new StreamMessageReader(duplex),
-      new StreamMessageWriter(duplex),
-    );
+    const connection = connectionOver(socket, () => socket.terminate());
     connection.onClose(() => connection.dispose());
     connection.listen();
     const client = new Client(connection, socket);

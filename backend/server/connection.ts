@@ -6,16 +6,9 @@
  * when any client says `exit` or disappears, and several clients share this process.
  */
 import { once } from 'node:events';
-import {
-  createMessageConnection,
-  ErrorCodes,
-  ResponseError,
-  StreamMessageReader,
-  StreamMessageWriter,
-  type CancellationToken,
-} from 'vscode-jsonrpc/node';
+import { ErrorCodes, ResponseError, type CancellationToken } from 'vscode-jsonrpc/node';
 import type { RequestType, RequestType0 } from 'vscode-jsonrpc';
-import { createWebSocketStream, type WebSocket } from 'ws';
+import type { WebSocket } from 'ws';
 import { z } from 'zod';
 import { asUserError } from '../engine/native-errors.ts';
 import { log } from '../log.ts';
@@ -27,6 +20,7 @@ import {
   type Progress,
   type ProgressParams,
 } from '../protocol.ts';
+import { connectionOver } from '../transport.ts';
 import { throwIfCancelled, UserError } from '../errors.ts';
 
 /** What a handler may do beside returning its result. */
@@ -52,15 +46,7 @@ const serverNotInitialized = -32002;
 
 /** Serves one client until it goes away; what it still had running is then cancelled. */
 export function serveConnection(socket: WebSocket, registerHandlers: (registry: Registry) => void): void {
-  const duplex = createWebSocketStream(socket);
-  // ws never emits 'close' on the duplex by itself, and without it the connection would never be disposed.
-  socket.once('close', () => duplex.destroy());
-  duplex.on('error', (error) => log(`connection: ${error.message}`));
-
-  const connection = createMessageConnection(
-    new StreamMessageReader(duplex),
-    new StreamMessageWriter(duplex),
-  );
+  const connection = connectionOver(socket, (error) => log(`connection: ${error.message}`));
   const running = new Set<AbortController>();
   let initialized = false;
   connection.onClose(() => {
