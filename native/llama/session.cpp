@@ -216,7 +216,7 @@ void Session::begin_attention(const ggml_tensor* node, uint32_t layer) {
     call.q_token_stride = q->nb[1], call.q_head_stride = q->nb[2];
     call.out = static_cast<uint8_t*>(node->data); // float [dv, query_heads, tokens]
     call.out_head_stride = node->nb[1], call.out_token_stride = node->nb[2];
-    call.tokens = static_cast<int>(batch_tokens_), call.query_heads = model_->query_heads();
+    call.tokens = static_cast<int>(batch_tokens_);
     call.scale = scales_[layer];
     call.views = view_runs_.data() + static_cast<size_t>(layer) * shape_.kv_heads * views_.size();
     call.view_count = views_.size();

@@ -15,7 +15,7 @@ struct AttentionCall {
     size_t q_token_stride, q_head_stride;
     uint8_t* out; ///< float [tokens][query_heads][dv]
     size_t out_token_stride, out_head_stride;
-    int tokens, query_heads;
+    int tokens;
     float scale;
     const KvRun* views; ///< [kv_heads][view_count]: seen whole by every token
     size_t view_count;

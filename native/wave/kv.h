@@ -57,7 +57,6 @@ class KvTail {
 
     size_t tokens() const { return tokens_; }
     const KvShape& shape() const { return shape_; }
-    size_t bytes() const { return capacity_ * shape_.bytes_per_token(); }
 
     /// Makes room for n tokens in all. Throws std::bad_alloc.
     void reserve(size_t n);

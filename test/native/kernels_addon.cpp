@@ -81,7 +81,7 @@ Napi::Value attend(const Napi::CallbackInfo& call) {
     job.q_head_stride = shape.dk * sizeof(float), job.q_token_stride = query_heads * job.q_head_stride;
     job.out = reinterpret_cast<uint8_t*>(out.Data());
     job.out_head_stride = shape.dv * sizeof(float), job.out_token_stride = query_heads * job.out_head_stride;
-    job.tokens = tokens, job.query_heads = query_heads, job.scale = call[3].As<Napi::Number>();
+    job.tokens = tokens, job.scale = call[3].As<Napi::Number>();
     job.views = views.data(), job.view_count = stored.size(), job.tail = tails.data();
     job.mass = call[6].As<Napi::Boolean>() ? mass.data() : nullptr;
     wave::Attention attention(shape, query_heads, threads);

