@@ -18,6 +18,7 @@ import {
 import { readQuestions, runAsk, runIndex } from './terminal/ask.ts';
 import { PhaseDisplay } from './terminal/phases.ts';
 import { doctorReport, modelsReport, storeReport } from './terminal/report.ts';
+import { gateParams, type GateOptions } from './terminal/gate.ts';
 import { parseSize } from './terminal/sizes.ts';
 import { painter, printable } from './terminal/text.ts';
 
@@ -43,7 +44,7 @@ function program(): Command {
     .description('Ask a whole repository, and get answers with evidence. Local and private.')
     .version(manifest.version)
     .exitOverride();
-  repositoryOptions(root.command('ask').argument('[question]'))
+  gateOptions(repositoryOptions(root.command('ask').argument('[question]')))
     .description('answer a question about a repository')
     .option('--questions <file>', 'a file of {"id","question"} lines, answered one by one')
     .action(ask);
@@ -65,8 +66,9 @@ function jsonOption(command: Command): Command {
   return command.option('--json', 'nothing but JSON on stdout');
 }
 
+const collect = (value: string, all: string[]) => [...all, value];
+
 function repositoryOptions(command: Command): Command {
-  const collect = (value: string, all: string[]) => [...all, value];
   return jsonOption(command)
     .option('--repo <dir>', 'the repository (default: this folder)')
     .option('--model <id|path>', 'a model of `repowave models`, or a GGUF file')
@@ -74,6 +76,18 @@ function repositoryOptions(command: Command): Command {
     .option('--ram <size>', 'the most memory for the repository, like 8GB')
     .option('--include <glob>', 'read only these files (.gitignore syntax, repeatable)', collect, [])
     .option('--exclude <glob>', 'leave these files out (.gitignore syntax, repeatable)', collect, []);
+}
+
+function gateOptions(command: Command): Command {
+  return command
+    .option('--gate <auto|off|K>', 'how many segments get full attention: as the question needs, all, or K')
+    .addOption(
+      new Option('--others <how>', 'what becomes of the other segments').choices(['estimate', 'mask']),
+    )
+    .option('--pin <path>', 'a file or folder to look at closely in any case (repeatable)', collect, [])
+    .option('--drop <path>', 'a file or folder not to look at (repeatable)', collect, [])
+    .option('--budget <percent>', 'how much of long text is attended exactly (default: 2)')
+    .option('--no-estimate', 'leave out what is not attended exactly, instead of estimating it');
 }
 
 /** A path as the user meant it: `npm start` runs in the package's folder and hands over the user's own. */
@@ -95,7 +109,7 @@ function repositoryParams({ repo, model, mode, ram, include, exclude }: Reposito
 
 async function ask(
   question: string | undefined,
-  options: RepositoryOptions & { questions?: string },
+  options: RepositoryOptions & GateOptions & { questions?: string },
 ): Promise<void> {
   if ((question === undefined) === (options.questions === undefined)) {
     throw new UserError(
@@ -106,7 +120,7 @@ async function ask(
   const questions = options.questions
     ? await readQuestions(fromCaller(options.questions))
     : [{ id: '1', question: question ?? '' }];
-  const params = repositoryParams(options);
+  const params = { ...repositoryParams(options), ...gateParams(options) };
   const how = { json: options.json ?? false, signal: interrupted.signal };
   await withClient(async (client) => {
     process.exitCode = await runAsk(client, questions, params, how);

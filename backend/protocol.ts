@@ -6,7 +6,7 @@
 import { ProgressType, RequestType, RequestType0 } from 'vscode-jsonrpc';
 
 /** Raised when a message changes its meaning. Client and backend must have the same one. */
-export const PROTOCOL_VERSION = 1;
+export const PROTOCOL_VERSION = 2;
 
 /** The one line that the backend prints on stdout when it listens. */
 export interface Handshake {
@@ -128,6 +128,9 @@ export interface PrefillReport {
   /** Tokens prefilled by this request; 0 when all was in the store. */
   prefillTokens: number;
   prefillMs: number;
+  /** Of `prefillMs`, what building the wave index and writing to the disk took. */
+  indexMs: number;
+  diskMs: number;
 }
 
 export interface MemoryReport {
@@ -149,6 +152,83 @@ export interface Citation {
 
 export interface AskParams extends RepositoryParams, ProgressParams {
   question: string;
+  /** How many segments get full attention: chosen by the question, all of them, or so many. Default: `auto`. */
+  gate?: 'auto' | 'off' | number;
+  /** What becomes of the segments that the gate did not choose. Default: `estimate`. */
+  others?: 'estimate' | 'mask';
+  /** Files or folders, relative to the root, that get full attention in any case. */
+  pin?: string[];
+  /** Files or folders that this question must not see, with the small files that share a segment with them. */
+  drop?: string[];
+  /** Share of the tokens under tripartite attention that is attended exactly, 0 … 1. Default: 0.02. */
+  budget?: number;
+  /** Whether what is not attended exactly there is estimated, or left out. Default: true. */
+  estimate?: boolean;
+}
+
+/** A run of the repository's text that the gate chose. The list of all files is one without paths, of line 0. */
+export interface GateSegment {
+  paths: string[];
+  /** First line of the first path and last line of the last one. */
+  startLine: number;
+  endLine: number;
+  tokens: number;
+  /** What chose it: the question's words, the model's retrieval heads, an import, or the user. */
+  reason: 'words' | 'heads' | 'imports' | 'pinned';
+  /** Fused reciprocal ranks. */
+  score: number;
+}
+
+/** A second look that changed what is attended to, after `end` characters of the answer. */
+export interface Look {
+  end: number;
+  added: GateSegment;
+  /** What had to go for it. */
+  removed: GateSegment | null;
+}
+
+export interface GateReport {
+  segments: GateSegment[];
+  looks: Look[];
+  /** How the other segments were attended to: exactly, but turned down; as an outline; or not at all. */
+  others: 'exact' | 'coarse' | 'masked';
+}
+
+/** Shares of the attention mass; they sum to 1. */
+export interface Zones {
+  /** Frame, question, answer, and segments attended to exactly. */
+  steady: number;
+  retrieved: number;
+  estimated: number;
+  /** Segments seen as an outline. */
+  coarse: number;
+}
+
+/** What attention did while the answer was written: means over layers, heads and tokens. */
+export interface AttentionSummary {
+  zones: Zones;
+  /** Tokens under tripartite attention, and how many of them were attended exactly. */
+  waveTokens: number;
+  retrievedTokens: number;
+  bytesPerStep: number;
+  /** Sampled against exact attention: share of its 100 strongest tokens retrieved, and of its mass; null when not sampled. */
+  recall: number | null;
+  captured: number | null;
+  samples: number;
+  /** Tokens that were written while copying word for word. */
+  copyingSteps: number;
+  /** By layer and KV head, the share of `waveTokens` that was attended exactly. */
+  layers: number[][];
+}
+
+/** One entry per token of the answer. */
+export type AttentionSteps = Record<keyof Zones | 'clusters', number[]>;
+
+/** A sentence, list item or block of code of the answer: its range of characters, and what it was read from. */
+export interface Passage {
+  start: number;
+  end: number;
+  citations: Citation[];
 }
 
 export interface AskResult {
@@ -160,6 +240,13 @@ export interface AskResult {
   memory: MemoryReport;
   /** Why the answer ended: the model was done, or the room for it was used up, or it repeated itself. */
   finish: 'stop' | 'length' | 'repetition';
+  /** How the chosen segments were attended to. */
+  mode: Exclude<Mode, 'auto'>;
+  /** Null when there was nothing to choose, or the gate was off. */
+  gate: GateReport | null;
+  attention: AttentionSummary;
+  steps: AttentionSteps;
+  passages: Passage[];
 }
 
 export interface IndexParams extends RepositoryParams, ProgressParams {}

@@ -24,6 +24,10 @@ export const commands = {
     run: (args) => inTurn(...(args.length ? [] : [check]), () => node(at('test/run.mjs'), ...args)),
   },
   bench: { needs: () => everything, run: (args) => inTurn(() => tsx('test/bench/main.ts', args)) },
+  eval: {
+    needs: (args) => (args[0] === 'plant' ? ['packages'] : everything),
+    run: (args) => inTurn(() => tsx('test/eval/main.ts', args)),
+  },
   check: { needs: () => ['packages'], run: () => inTurn(check) },
   format: { needs: () => ['packages'], run: () => inTurn(() => node(at('scripts/check.mjs'), '--fix')) },
   package: { needs: () => everything, run: () => inTurn(() => node(at('scripts/package.mjs'))) },

@@ -11,11 +11,17 @@ const product = {
   inputs: [
     'native',
     'test/native/kernels_addon.cpp',
+    'test/native/llama_depth.cpp',
     'test/native/plain_llama.cpp',
+    'test/native/synthetic_segments.cpp',
     'build/llama.cpp/.complete',
     'node_modules/@node-llama-cpp/linux-x64/package.json',
   ],
-  outputs: ['dist/native/repowave.node', 'dist/native/libggml-base.so', 'build/native/plain_llama'],
+  outputs: [
+    'dist/native/repowave.node',
+    'dist/native/libggml-base.so',
+    ...['plain_llama', 'llama_depth', 'synthetic_segments'].map((name) => `build/native/${name}`),
+  ],
 };
 const folder = path.join(build, 'native');
 

@@ -58,7 +58,7 @@ export function warmupFor(trainedContext: number): number {
 
 /** Puts texts that may hold control tokens (`special`) and texts that must not behind one another. */
 export async function tokenizeParts(
-  model: NativeModel,
+  model: Pick<NativeModel, 'tokenize'>,
   parts: { text: string; special: boolean }[],
 ): Promise<Int32Array> {
   const tokens: Int32Array[] = [];

@@ -1,10 +1,10 @@
 /** From a request's parameters to a context that is ready for a question. */
 import prettyBytes from 'pretty-bytes';
 import type { Engine, Runner } from '../engine/engine.ts';
-import type { NativeSegment } from '../engine/native.ts';
+import type { Head, NativeSegment } from '../engine/native.ts';
 import { prefill } from '../engine/prefill.ts';
 import { UserError } from '../errors.ts';
-import { DEFAULT_MODEL } from '../models/catalogue.ts';
+import { DEFAULT_MODEL, headsOf } from '../models/catalogue.ts';
 import { ensureModel, modelsDirectory } from '../models/download.ts';
 import type {
   ContextReport,
@@ -29,6 +29,8 @@ export interface OpenContext {
   snapshot: Snapshot;
   frame: NativeSegment;
   segments: NativeSegment[];
+  /** The model's retrieval heads; none when they are not known. */
+  heads: readonly Head[];
   report: ContextReport;
   timing: PrefillReport;
   /** As it is now: the tail grows while answering. */
@@ -49,9 +51,6 @@ export async function openContext(
   params: RepositoryParams,
   hooks: Hooks,
 ): Promise<OpenContext> {
-  if (params.mode === 'wave') {
-    throw new UserError('usage', 'The wave index is not part of this version: use --mode exact.');
-  }
   for (let attempt = 1; ; attempt++) {
     try {
       return await openOnce(engine, params, hooks);
@@ -81,7 +80,8 @@ async function openOnce(engine: Engine, params: RepositoryParams, hooks: Hooks):
     report({ kind: 'phase', phase: 'scan', done }),
   );
   const { kept, over } = withinBudget(found.files);
-  const runner = await loadModel(engine, params.model ?? DEFAULT_MODEL, hooks);
+  const model = params.model ?? DEFAULT_MODEL;
+  const runner = await loadModel(engine, model, hooks);
   const snapshot = await takeSnapshot(runner.store, runner.model, selection, kept, {
     isStored: async ({ hash, tokens }) => (await runner.shelf.get(hash, tokens)) !== undefined,
     signal,
@@ -94,6 +94,7 @@ async function openOnce(engine: Engine, params: RepositoryParams, hooks: Hooks):
     runner,
     snapshot,
     ...(await shelved(runner, snapshot)),
+    heads: headsOf(model),
     report: {
       tokens,
       files: kept.length,

@@ -6,18 +6,19 @@ import type { NativeModel, Tokenized } from '../engine/native.ts';
 import { throwIfCancelled } from '../errors.ts';
 import { parseCache, serializeCache } from '../repo/cache.ts';
 import { chooseWarmup, type Warmup } from '../repo/frame.ts';
+import { importGraph, type ImportGraph } from '../repo/imports.ts';
 import { lineMapOf, type LineMap } from '../repo/lines.ts';
 import { pack } from '../repo/pack.ts';
 import { piecesOf, type Segment } from '../repo/segment.ts';
 import { scan, type Scan, type SourceFile } from '../repo/scan.ts';
 import { readText } from '../repo/text.ts';
 import { limitsFor, templateOf, tokenizeParts, warmupFor } from './assemble.ts';
-import { FocusIndex, type FocusDocument } from './focus.ts';
 import { Folder } from './folder.ts';
+import { LexicalIndex, type Document } from './lexical.ts';
 import { sha256, type Store } from './store.ts';
 
 /** Raised when the same files would be packed, mapped to lines or indexed differently: saved snapshots are then made anew. */
-const snapshotVersion = 2;
+const snapshotVersion = 3;
 
 /** Which files of which folder. */
 export interface Selection {
@@ -46,7 +47,9 @@ export interface Frame {
 export interface Snapshot {
   frame: Frame;
   segments: SnapshotSegment[];
-  focus: FocusIndex;
+  lexical: LexicalIndex;
+  /** Which files import which. */
+  imports: ImportGraph;
 }
 
 /** Thrown when a file is no longer what the scan saw: the tree must be scanned again. */
@@ -90,7 +93,8 @@ const savedSnapshot = z.object({
       blank: z.array(z.array(z.number())),
     }),
   ),
-  focus: z.string(),
+  lexical: z.string(),
+  imports: z.record(z.string(), z.array(z.string())),
 });
 
 /** The warm-up and the files that it was taken from. */
@@ -127,18 +131,24 @@ export async function takeSnapshot(
   }
 
   const packed = await pack(files, { readText: read, tokenize, limits });
-  const focus = FocusIndex.build(packed.flatMap(asDocuments));
+  const documents = packed.flatMap(asDocuments);
+  const lexical = LexicalIndex.build(documents);
+  const imports = importGraph(documents);
   const segments = packed.map((segment) => ({
     hash: store.hash(frame.text, segment.text),
     tokens: segment.tokens.length,
     lines: lineMapOf(segment),
     blank: blankLinesOf(segment),
   }));
-  await store.folder.writeCache(name, JSON.stringify({ key, segments, focus: focus.serialize() }));
+  await store.folder.writeCache(
+    name,
+    JSON.stringify({ key, segments, lexical: lexical.serialize(), imports }),
+  );
   return {
     frame,
     segments: segments.map((segment, i) => ({ ...segment, content: packed[i]?.tokens })),
-    focus,
+    lexical,
+    imports,
   };
 }
 
@@ -152,7 +162,8 @@ async function readSaved(
   try {
     const saved = savedSnapshot.parse(JSON.parse(text));
     if (saved.key !== key) return undefined;
-    return { segments: saved.segments, focus: FocusIndex.parse(saved.focus) };
+    const { segments, imports } = saved;
+    return { segments, imports, lexical: LexicalIndex.parse(saved.lexical) };
   } catch {
     // Of another version: it is made anew.
     return undefined;
@@ -224,7 +235,7 @@ function blankLinesOf(segment: Segment): number[][] {
   );
 }
 
-function asDocuments(segment: Segment, index: number): FocusDocument[] {
+function asDocuments(segment: Segment, index: number): Document[] {
   return piecesOf(segment).map(({ path, content }) => ({ segment: index, path, text: content }));
 }
 

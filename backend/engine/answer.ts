@@ -1,10 +1,24 @@
 /** The answer: greedy decoding behind a prepared context, streamed as text. */
-import type { AskResult } from '../protocol.ts';
+import type { AskResult, AttentionSteps, AttentionSummary } from '../protocol.ts';
+import { AttentionTally, StepList } from './attention.ts';
 import type { Runner } from './engine.ts';
+import type { Head } from './native.ts';
 import { endsInLoop } from './repetition.ts';
+import { Sentences, type Range } from './sentences.ts';
 
 /** Text deltas are gathered for about this long, so that a fast model does not flood the connection. */
 const flushMs = 30;
+
+/** A sentence of the answer, and what attention did while it was written. */
+export interface DecodedPassage extends Range {
+  text: string;
+  /** Passes counted: about the passage's tokens, as the end of a sentence is known one token later. */
+  steps: number;
+  /** Attention mass per view and token, mean over these passes. */
+  evidence: Float32Array[];
+  /** Whether the answer ends with it. */
+  last: boolean;
+}
 
 export interface Decoded {
   text: string;
@@ -13,8 +27,8 @@ export interface Decoded {
   firstTokenAt: number;
   /** Tokens per second after the first; 0 when there was only one. */
   tokensPerSecond: number;
-  /** Attention mass per view and token, over the steps that chose the answer's tokens. */
-  evidence: Float32Array[];
+  attention: AttentionSummary;
+  steps: AttentionSteps;
 }
 
 export interface AnswerOptions {
@@ -24,8 +38,12 @@ export interface AnswerOptions {
   position: number;
   /** The most tokens of the answer. */
   room: number;
+  /** Whose queries are kept while the answer is written. */
+  heads: readonly Head[];
   signal: AbortSignal;
   onText: (text: string) => void;
+  /** Called between two passes; it may change what the session looks at. */
+  onPassage: (passage: DecodedPassage) => Promise<void>;
 }
 
 /**
@@ -34,39 +52,74 @@ export interface AnswerOptions {
  * @throws UserError `cancelled`
  */
 export async function answer(runner: Runner, options: AnswerOptions): Promise<Decoded> {
-  const { question, position, room, signal } = options;
+  const { session } = runner;
+  const { question, position, signal } = options;
   const last = question.length - 1;
   await runner.forward(question.subarray(0, last), position, { sample: false, signal });
-  runner.session.startEvidence();
-  let token = await runner.forward(question.subarray(last), position + last, { sample: true, signal });
-  const firstTokenAt = performance.now();
+  session.watch(options.heads);
+  try {
+    session.startEvidence();
+    const first = await runner.forward(question.subarray(last), position + last, { sample: true, signal });
+    return await decode(runner, first, position + question.length, options);
+  } finally {
+    session.watch([]);
+  }
+}
 
-  const stream = new TextStream(options.onText);
+/** From the first token on, which is still to be passed at `position`. */
+async function decode(
+  runner: Runner,
+  first: number,
+  position: number,
+  { room, signal, onText, onPassage }: AnswerOptions,
+): Promise<Decoded> {
+  const { session, model } = runner;
+  const firstTokenAt = performance.now();
+  const stream = new TextStream(onText);
+  const sentences = new Sentences();
+  const tally = new AttentionTally();
+  const list = new StepList();
+  const endPassage = async (range: Range, isLast: boolean) => {
+    const report = session.attentionReport();
+    tally.add(report);
+    const evidence = session.takeEvidence();
+    const text = stream.text.slice(range.start, range.end);
+    await onPassage({ ...range, text, steps: report.steps, evidence, last: isLast });
+    session.startEvidence();
+  };
+
   const tokens: number[] = [];
+  let token = first;
   let finish: AskResult['finish'] = 'length';
   while (tokens.length < room) {
-    if (runner.model.isEndOfGeneration(token)) {
+    if (model.isEndOfGeneration(token)) {
       finish = 'stop';
       break;
     }
     tokens.push(token);
-    stream.push(runner.model.piece(token));
+    list.push(session.stepRecord());
+    const sentence = sentences.push(stream.push(model.piece(token)));
+    if (sentence) await endPassage(sentence, false);
     if (endsInLoop(tokens)) {
       finish = 'repetition';
       break;
     }
-    token = await runner.forward(Int32Array.of(token), position + last + tokens.length, {
+    token = await runner.forward(Int32Array.of(token), position + tokens.length - 1, {
       sample: true,
       signal,
     });
   }
   const seconds = (performance.now() - firstTokenAt) / 1000;
+  sentences.push(stream.end());
+  const rest = sentences.end();
+  if (rest) await endPassage(rest, true);
   return {
-    text: stream.end(),
+    text: stream.text,
     finish,
     firstTokenAt,
     tokensPerSecond: tokens.length > 1 && seconds > 0 ? tokens.length / seconds : 0,
-    evidence: runner.session.takeEvidence(),
+    attention: tally.summary(),
+    steps: list.steps,
   };
 }
 
@@ -82,16 +135,25 @@ class TextStream {
     this.#onText = onText;
   }
 
-  push(bytes: Uint8Array): void {
-    this.#pending += this.#decoder.decode(bytes, { stream: true });
-    if (performance.now() - this.#flushedAt >= flushMs) this.#flush();
+  /** All characters so far. */
+  get text(): string {
+    return this.#text + this.#pending;
   }
 
-  /** Sends what is left and returns everything. */
+  /** Returns the characters that these bytes complete. */
+  push(bytes: Uint8Array): string {
+    const piece = this.#decoder.decode(bytes, { stream: true });
+    this.#pending += piece;
+    if (performance.now() - this.#flushedAt >= flushMs) this.#flush();
+    return piece;
+  }
+
+  /** Sends what is left, and returns what was not given out before. */
   end(): string {
-    this.#pending += this.#decoder.decode();
+    const piece = this.#decoder.decode();
+    this.#pending += piece;
     this.#flush();
-    return this.#text;
+    return piece;
   }
 
   #flush(): void {

@@ -3,7 +3,7 @@ import { massPerLine, type LineMap } from '../repo/lines.ts';
 import type { Citation } from '../protocol.ts';
 
 /** The first tokens behind a frame draw attention whatever they say. */
-const sinkTokens = 4;
+export const sinkTokens = 4;
 /** A line stands out when it has so many times the mass of an average one. */
 const standsOut = 3;
 /** Lines no farther apart belong to one place. */

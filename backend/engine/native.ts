@@ -55,6 +55,8 @@ export interface NativeSegment {
   readonly tokens: number;
   /** Bytes of K/V in the file. */
   readonly bytes: number;
+  /** Bytes of its wave index in the file. */
+  readonly indexBytes: number;
   /** The JSON text that was saved with it. */
   readonly meta: string;
   close(): void;
@@ -68,11 +70,74 @@ export interface SessionOptions {
   batch?: number;
 }
 
+/**
+ * How closely attention looks at a stored segment. `exact`: every token. `wave`: tripartite, the best clusters exactly
+ * and all others estimated (RetroInfer, section 4.2). `coarse`: estimated from one summary per some 256 tokens.
+ * Passes of more than one token (prefill, the question) look at `wave` views with {@link Budget.passTokens}.
+ */
+export type Detail = 'exact' | 'wave' | 'coarse';
+
 /** What attention sees beside the session's own tail. */
 export interface View {
   segment: NativeSegment;
+  detail: Detail;
   /** Added to every attention logit of the segment: 0 is plain attention. */
   bias: number;
+  /** Position of the segment's first token; sliding-window layers see what is near the query only. */
+  position: number;
+}
+
+/** How much of the `wave` views is attended exactly, per layer and KV head. */
+export interface Budget {
+  /** Share of their tokens, 0 … 1, … */
+  share: number;
+  /** … but at least so many tokens. */
+  tokens: number;
+  /** The same floor for a pass of several tokens, which share one selection. */
+  passTokens: number;
+  /** Whether clusters that are not retrieved are estimated; else they are left out. */
+  estimate: boolean;
+}
+
+/** A query head of one layer. */
+export type Head = readonly [layer: number, head: number];
+
+/** What attention did since the last `startEvidence`, over passes of one token. */
+export interface AttentionReport {
+  /** Passes counted, and those in which the model was copying word for word. */
+  steps: number;
+  copyingSteps: number;
+  layers: number;
+  kvHeads: number;
+  /**
+   * [layers][kvHeads][4] share of the attention mass in the steady zone (frame, question, answer, `exact` views), the
+   * retrieval zone, the estimation zone and the `coarse` views; mean over query heads and steps. The four sum to 1.
+   */
+  zones: Float32Array;
+  /** [layers][kvHeads] tokens of `wave` views attended exactly, and clusters retrieved; mean over steps. */
+  retrievedTokens: Float32Array;
+  retrievedClusters: Float32Array;
+  /** Tokens and clusters of all `wave` views, per layer and KV head. */
+  waveTokens: number;
+  waveClusters: number;
+  /** Bytes of K, V and summaries that attention read, mean over steps, all layers and heads. */
+  bytesPerStep: number;
+  /** Sampled against exact attention over the `wave` views (every 16th step, one layer): */
+  samples: number;
+  /** Share of the 100 tokens with the most mass that were retrieved. */
+  recall: number;
+  /** Share of their exact mass that lay in retrieved clusters. */
+  captured: number;
+}
+
+/** One step, means over layers and heads: the share of the mass per zone, and clusters retrieved. */
+export interface StepRecord {
+  steady: number;
+  retrieved: number;
+  estimated: number;
+  coarse: number;
+  clusters: number;
+  copying: boolean;
 }
 
 /**
@@ -82,6 +147,9 @@ export interface View {
 export interface NativeSession {
   /** Forget the tail and look at these stored segments from now on, which all precede the tail. */
   reset(views: View[]): void;
+  /** Look at these instead and keep the tail. Cheap when only details and biases change. */
+  look(views: View[]): void;
+  setBudget(budget: Budget): void;
   /**
    * Run the tokens through the model at positions `position`, `position + 1`, …: their K/V join the tail, each sees
    * all views and the tail up to itself. Resolves to the greedy next token when `sample`, else to -1.
@@ -95,12 +163,30 @@ export interface NativeSession {
   /** Keep only the first `tokens` tokens of the tail. */
   truncate(tokens: number): void;
   readonly tailTokens: number;
-  /** Write the tail as a segment file: temporary name, fsync, rename. `meta` is JSON text kept with it. */
+  /** From now on keep the queries of these heads for `headMass`; none stops it. */
+  watch(heads: readonly Head[]): void;
+  /** Run the tokens only as far as the watched heads need, keep their queries, and leave the tail as it was. */
+  probe(tokens: Int32Array, position: number): Promise<void>;
+  /**
+   * The kept queries against the exact stored keys: [heads][segments] share of each head's attention mass, summed over
+   * the queries, that each segment gets when it competes with the others given alone. The queries are forgotten.
+   */
+  headMass(segments: NativeSegment[]): Promise<Float32Array>;
+  /** Write the tail, its wave index built on the way, as a segment file: temporary name, fsync, rename. */
   save(path: string, meta: string): Promise<void>;
-  /** From now on sum up which stored tokens forward passes with `sample` attend to. */
+  /** Seconds that the last `save` took for the index and for the disk. */
+  saveSeconds(): { index: number; disk: number };
+  /** From now on sum up which stored tokens passes of one token attend to. */
   startEvidence(): void;
-  /** Per view, the attention mass of each of its tokens since `startEvidence`, averaged over heads and steps. */
+  /**
+   * Per view, the attention mass of each of its tokens since `startEvidence` or the last call, averaged over heads and
+   * steps; 0 for tokens that were only estimated, and no elements for `coarse` views. Call it before `look`, which
+   * forgets what was not taken. The report goes on.
+   */
   takeEvidence(): Float32Array[];
+  /** Of the last pass of one token. */
+  stepRecord(): StepRecord;
+  attentionReport(): AttentionReport;
   close(): void;
 }
 

@@ -1,5 +1,6 @@
 /** Computes the K/V of what is not in the store yet. A segment is stored as a whole or not at all. */
 import type { Snapshot } from '../context/snapshot.ts';
+import { frameView } from '../context/views.ts';
 import type { PhaseProgress, PrefillReport } from '../protocol.ts';
 import type { Runner } from './engine.ts';
 import type { NativeSegment } from './native.ts';
@@ -29,13 +30,14 @@ export async function prefill(
   }
   let stored = await runner.shelf.get(frame.hash, frame.content.length);
   const total = missing.reduce((sum, { content }) => sum + content.length, stored ? 0 : frame.content.length);
-  if (total === 0) return { prefillTokens: 0, prefillMs: 0 };
+  if (total === 0) return { prefillTokens: 0, prefillMs: 0, indexMs: 0, diskMs: 0 };
 
   await runner.store.sweep();
   await runner.store.ensureSpace(total * runner.model.info.kvBytesPerToken);
   let done = 0;
-  const run = (part: Part, behind: NativeSegment | undefined) =>
-    compute(runner, part, behind, signal, (tokens) => {
+  const saving = { index: 0, disk: 0 };
+  const run = async (part: Part, behind: NativeSegment | undefined) => {
+    const segment = await compute(runner, part, behind, signal, (tokens) => {
       done += tokens;
       const rate = (done * 1000) / (performance.now() - started);
       report({
@@ -48,9 +50,19 @@ export async function prefill(
         etaSeconds: (total - done) / rate,
       });
     });
+    const { index, disk } = runner.session.saveSeconds();
+    saving.index += index;
+    saving.disk += disk;
+    return segment;
+  };
   stored ??= await run({ ...frame, detail: 'the opening' }, undefined);
   for (const part of missing) await run(part, stored);
-  return { prefillTokens: total, prefillMs: performance.now() - started };
+  return {
+    prefillTokens: total,
+    prefillMs: performance.now() - started,
+    indexMs: saving.index * 1000,
+    diskMs: saving.disk * 1000,
+  };
 }
 
 /** Every segment stands right behind the frame, whatever else there is: its K/V depends on nothing but these two. */
@@ -61,7 +73,7 @@ async function compute(
   signal: AbortSignal,
   onChunk: (tokens: number) => void,
 ): Promise<NativeSegment> {
-  runner.session.reset(behind ? [{ segment: behind, bias: 0 }] : []);
+  runner.session.reset(behind ? [frameView(behind)] : []);
   await runner.forward(content, behind?.tokens ?? 0, { sample: false, signal, onChunk });
   await runner.session.save(await runner.store.segmentPath(hash), '{}');
   const segment = await runner.shelf.get(hash, content.length);

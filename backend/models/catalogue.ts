@@ -1,5 +1,7 @@
 /** The models that RepoWave knows how to get. Any other GGUF file is used by its path. */
+import type { Head } from '../engine/native.ts';
 import { UserError } from '../errors.ts';
+import heads from './heads.json' with { type: 'json' };
 
 /** One wheel of PyPI and the file inside it that is a piece of the model. */
 export interface WheelPart {
@@ -113,4 +115,9 @@ export function findModel(id: string, catalogue: readonly CatalogueModel[] = CAT
     'modelUnknown',
     `There is no model called ${id}; choose one of ${ids}, or give the path of a GGUF file.`,
   );
+}
+
+/** The retrieval heads of a model of the catalogue, found by planted questions; none for other models. */
+export function headsOf(id: string): readonly Head[] {
+  return (heads as unknown as Record<string, Head[] | undefined>)[id] ?? [];
 }

@@ -1,17 +1,30 @@
 import { z } from 'zod';
 import { answerRoom, questionText, requireQuestion, templateOf, tokenizeParts } from '../context/assemble.ts';
-import { backgroundBias } from '../context/focus.ts';
+import { widestGate } from '../context/gate.ts';
 import { openContext, type OpenContext } from '../context/open.ts';
-import { answer, type Decoded } from '../engine/answer.ts';
-import { citations } from '../engine/citations.ts';
+import { Sight } from '../context/sight.ts';
+import type { Assembled } from '../context/views.ts';
+import { answer, type Decoded, type DecodedPassage } from '../engine/answer.ts';
 import type { Engine } from '../engine/engine.ts';
-import type { View } from '../engine/native.ts';
-import { AskRequest, IndexRequest, type AskParams, type AskResult } from '../protocol.ts';
+import { EvidenceSum } from '../engine/evidence.ts';
+import { AskRequest, IndexRequest, type AskParams, type AskResult, type Passage } from '../protocol.ts';
 import type { Call, Registry } from './connection.ts';
 import { progressFields, repositoryFields } from './params.ts';
 
+/** The least that is attended exactly under tripartite attention, per layer and KV head. */
+const leastTokens = { tokens: 1_024, passTokens: 16_384 };
+const usualShare = 0.02;
+
 const indexSchema = z.object({ ...repositoryFields, ...progressFields });
-const askSchema = indexSchema.extend({ question: z.string() });
+const askSchema = indexSchema.extend({
+  question: z.string(),
+  gate: z.union([z.enum(['auto', 'off']), z.number().int().min(1).max(widestGate)]).optional(),
+  others: z.enum(['estimate', 'mask']).optional(),
+  pin: z.array(z.string()).optional(),
+  drop: z.array(z.string()).optional(),
+  budget: z.number().min(0).max(1).optional(),
+  estimate: z.boolean().optional(),
+});
 
 export function registerAsk(registry: Registry, engine: Engine): void {
   registry.on(IndexRequest, indexSchema, (params, call) =>
@@ -33,57 +46,87 @@ export function registerAsk(registry: Registry, engine: Engine): void {
 
 async function answerIn(
   context: OpenContext,
-  { question }: AskParams,
+  params: AskParams,
   askedAt: number,
   { signal, report }: Call,
 ): Promise<AskResult> {
-  const { snapshot, runner } = context;
-  const focus = snapshot.focus.rank(question);
-  const tokens = await tokenizeParts(runner.model, [
-    { text: questionText(question, focus.paths), special: false },
-    { text: templateOf(runner.model).tail, special: true },
-  ]);
-  const position = context.frame.tokens + Math.max(...snapshot.segments.map((segment) => segment.tokens));
-  const room = answerRoom(runner.model.info.trainedContext, position, tokens.length);
+  const { runner, heads } = context;
+  const { session, model } = runner;
+  await fitQuestion(context, params.question, []);
+  const { budget: share = usualShare, estimate = true } = params;
+  session.setBudget({ share, ...leastTokens, estimate });
+  const sight = await Sight.choose({ ...context, session, model }, params, signal);
+  const { tokens, position, room } = await fitQuestion(context, params.question, sight.paths());
 
-  runner.session.reset(viewsOf(context, focus.segments));
+  const assembled = sight.assemble();
+  session.reset(assembled.views);
+  const reading = new Reading(context, sight, assembled);
   const decoded = await answer(runner, {
     question: tokens,
     position,
     room,
+    heads: sight.report() ? heads : [],
     signal,
     onText: (text) => report({ kind: 'text', text }),
+    onPassage: (passage) => reading.take(passage),
   });
-  return asResult(context, decoded, askedAt);
+  return reading.result(decoded, askedAt);
 }
 
-/** All segments are seen; with some chosen the others are turned down. */
-function viewsOf({ frame, segments }: OpenContext, chosen: number[]): View[] {
-  const bias = (id: number) => (chosen.length === 0 || chosen.includes(id) ? 0 : backgroundBias);
-  return [{ segment: frame, bias: 0 }, ...segments.map((segment, id) => ({ segment, bias: bias(id) }))];
+/**
+ * The question's tokens, where they start and how long the answer may be.
+ * @throws UserError `questionTooLong`
+ */
+async function fitQuestion({ runner, snapshot, frame }: OpenContext, question: string, paths: string[]) {
+  const tokens = await tokenizeParts(runner.model, [
+    { text: questionText(question, paths), special: false },
+    { text: templateOf(runner.model).tail, special: true },
+  ]);
+  const position = frame.tokens + Math.max(...snapshot.segments.map((segment) => segment.tokens));
+  const room = answerRoom(runner.model.info.trainedContext, position, tokens.length);
+  return { tokens, position, room };
 }
 
-function asResult(
-  { snapshot, report, timing, memory }: OpenContext,
-  decoded: Decoded,
-  askedAt: number,
-): AskResult {
-  const [, ...masses] = decoded.evidence;
-  const evidence = snapshot.segments.map(({ lines, blank, tokens }, i) => ({
-    lines,
-    blank,
-    mass: masses[i] ?? new Float32Array(tokens),
-  }));
-  return {
-    answer: decoded.text,
-    citations: citations(evidence, decoded.text),
-    context: report,
-    timing: {
-      ...timing,
-      ttftMs: decoded.firstTokenAt - askedAt,
-      decodeTokensPerSecond: decoded.tokensPerSecond,
-    },
-    memory: memory(),
-    finish: decoded.finish,
-  };
+/** What the answer was read from, sentence by sentence. */
+class Reading {
+  readonly #whole: EvidenceSum;
+  readonly #passages: Passage[] = [];
+
+  constructor(
+    private readonly context: OpenContext,
+    private readonly sight: Sight,
+    private assembled: Assembled,
+  ) {
+    this.#whole = new EvidenceSum(context.snapshot.segments);
+  }
+
+  async take({ start, end, text, steps, evidence, last }: DecodedPassage): Promise<void> {
+    const [, ...masses] = evidence;
+    const passage = new EvidenceSum(this.context.snapshot.segments);
+    for (const sum of [passage, this.#whole]) sum.add(this.assembled.segments, masses, steps);
+    this.#passages.push({ start, end, citations: passage.citations(text) });
+    if (last) return;
+    this.assembled = (await this.sight.look({ text, end }, passage.strongest())) ?? this.assembled;
+  }
+
+  result(decoded: Decoded, askedAt: number): AskResult {
+    const { report, timing, memory } = this.context;
+    return {
+      answer: decoded.text,
+      citations: this.#whole.citations(decoded.text),
+      context: report,
+      timing: {
+        ...timing,
+        ttftMs: decoded.firstTokenAt - askedAt,
+        decodeTokensPerSecond: decoded.tokensPerSecond,
+      },
+      memory: memory(),
+      finish: decoded.finish,
+      mode: this.assembled.mode,
+      gate: this.sight.report(),
+      attention: decoded.attention,
+      steps: decoded.steps,
+      passages: this.#passages,
+    };
+  }
 }

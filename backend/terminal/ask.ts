@@ -3,7 +3,8 @@ import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
 import type { Client } from '../client.ts';
 import { UserError } from '../errors.ts';
-import { AskRequest, ErrorCode, IndexRequest, type Progress, type RepositoryParams } from '../protocol.ts';
+import { AskRequest, ErrorCode, IndexRequest } from '../protocol.ts';
+import type { AskParams, Progress, RepositoryParams } from '../protocol.ts';
 import { PhaseDisplay } from './phases.ts';
 import { answerReport, indexReport, jsonLine } from './report.ts';
 import { painter, printable, printableName } from './text.ts';
@@ -57,7 +58,7 @@ function parseQuestion(line: string, where: string): Question {
 export async function runAsk(
   client: Client,
   questions: Question[],
-  repository: RepositoryParams,
+  params: Omit<AskParams, 'question'>,
   { json, signal }: { json: boolean; signal: AbortSignal },
 ): Promise<number> {
   let exitCode = 0;
@@ -65,7 +66,7 @@ export async function runAsk(
     if (!json && questions.length > 1)
       process.stdout.write(`${painter(process.stdout)('bold', `> ${printableName(question.question)}`)}\n`);
     try {
-      await askOne(client, question, repository, { json, signal });
+      await askOne(client, question, params, { json, signal });
     } catch (error) {
       const single = error instanceof UserError && ['questionEmpty', 'questionTooLong'].includes(error.code);
       if (!single || questions.length === 1) throw error;
@@ -79,7 +80,7 @@ export async function runAsk(
 async function askOne(
   client: Client,
   { id, question }: Question,
-  repository: RepositoryParams,
+  params: Omit<AskParams, 'question'>,
   { json, signal }: { json: boolean; signal: AbortSignal },
 ): Promise<void> {
   const display = new PhaseDisplay();
@@ -89,7 +90,7 @@ async function askOne(
     if (value.kind === 'text' && !json) process.stdout.write(printable(value.text));
   };
   try {
-    const result = await client.request(AskRequest, { ...repository, question }, { signal, onProgress });
+    const result = await client.request(AskRequest, { ...params, question }, { signal, onProgress });
     process.stdout.write(
       json ? `${jsonLine(id, question, result)}\n` : `\n\n${answerReport(result, painter(process.stdout))}\n`,
     );

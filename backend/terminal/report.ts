@@ -5,6 +5,7 @@ import type {
   Citation,
   ContextReport,
   ExcludedFile,
+  GateSegment,
   IndexResult,
   MemoryReport,
   ModelInfo,
@@ -15,7 +16,7 @@ import { bytes, count, duration, files, printableName, type Paint } from './text
 
 /** One line of `--json`: the stable interface of docs/cli.md. */
 export function jsonLine(id: string, question: string, result: AskResult): string {
-  const { answer, citations, timing, memory } = result;
+  const { answer, citations, timing, memory, mode, gate, attention, steps, passages } = result;
   const { tokens, files, excluded, coverage } = result.context;
   return JSON.stringify({
     id,
@@ -25,6 +26,11 @@ export function jsonLine(id: string, question: string, result: AskResult): strin
     context: { tokens, files, excluded, coverage },
     timing,
     memory,
+    mode,
+    gate,
+    attention,
+    steps,
+    passages,
   });
 }
 
@@ -43,6 +49,7 @@ export function answerReport(result: AskResult, paint: Paint): string {
     ...(result.citations.length > 0
       ? [paint('bold', 'Rests on'), ...result.citations.map(citationLine)]
       : []),
+    ...gateLines(result),
     ...contextLines(result.context),
     row('Time', `first token after ${duration(timing.ttftMs)}${speed}${prefillClause(timing)}`),
     memoryLine(result.memory),
@@ -94,6 +101,28 @@ export function storeReport({ directory, bytes: total, entries }: StoreReport): 
 
 export function doctorReport(checks: Check[]): string {
   return lines(checks.map(({ ok, name, detail }) => `${ok ? '✓' : '✗'} ${name}: ${printableName(detail)}`));
+}
+
+/** `Read closely: lib/a.ts:1-120 (words), lib/b.ts:1-40 (heads); the other 97 % estimated` */
+function gateLines({ gate, context }: AskResult): string[] {
+  if (!gate) return [];
+  const { segments, looks, others } = gate;
+  const added = looks.map((look) => look.added);
+  const places = [
+    ...segments.map((segment) => `${place(segment)} (${segment.reason})`),
+    ...added.map((segment) => `${place(segment)} (second look)`),
+  ];
+  const read = [...segments, ...added].reduce((sum, { tokens }) => sum + tokens, 0);
+  const rest = Math.max(0, Math.round(100 * (1 - read / context.tokens)));
+  const how = { exact: 'turned down', coarse: 'estimated', masked: 'left out' }[others];
+  return [`Read closely: ${places.join(', ')}; the other ${rest} % ${how}`];
+}
+
+function place({ paths, startLine, endLine }: GateSegment): string {
+  const [first, ...more] = paths;
+  if (first === undefined) return 'the list of files';
+  if (more.length > 0) return `${printableName(first)} and ${count(more.length)} more`;
+  return `${printableName(first)}:${startLine}-${endLine}`;
 }
 
 function contextLines({ tokens, files: kept, excluded, coverage }: ContextReport): string[] {

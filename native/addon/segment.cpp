@@ -6,7 +6,7 @@ void SegmentWrap::define(Napi::Env env) {
     classes(env).segment = Napi::Persistent(DefineClass(
         env, "NativeSegment",
         {InstanceAccessor<&SegmentWrap::tokens>("tokens"), InstanceAccessor<&SegmentWrap::bytes>("bytes"),
-         InstanceAccessor<&SegmentWrap::meta>("meta"), InstanceMethod<&SegmentWrap::close>("close")}));
+         InstanceAccessor<&SegmentWrap::index_bytes>("indexBytes"), InstanceAccessor<&SegmentWrap::meta>("meta"), InstanceMethod<&SegmentWrap::close>("close")}));
 }
 
 Napi::Value SegmentWrap::open(const Napi::CallbackInfo& call) {
@@ -36,6 +36,10 @@ Napi::Value SegmentWrap::tokens(const Napi::CallbackInfo& call) {
 Napi::Value SegmentWrap::bytes(const Napi::CallbackInfo& call) {
     const wave::Segment& s = get(call.Env());
     return Napi::Number::New(call.Env(), static_cast<double>(s.tokens() * s.shape().bytes_per_token()));
+}
+
+Napi::Value SegmentWrap::index_bytes(const Napi::CallbackInfo& call) {
+    return Napi::Number::New(call.Env(), static_cast<double>(get(call.Env()).index_bytes()));
 }
 
 Napi::Value SegmentWrap::meta(const Napi::CallbackInfo& call) {

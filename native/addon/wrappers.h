@@ -33,6 +33,7 @@ class SegmentWrap : public Napi::ObjectWrap<SegmentWrap> {
     const wave::Segment& get(Napi::Env env) const;
     Napi::Value tokens(const Napi::CallbackInfo& info);
     Napi::Value bytes(const Napi::CallbackInfo& info);
+    Napi::Value index_bytes(const Napi::CallbackInfo& info);
     Napi::Value meta(const Napi::CallbackInfo& info);
     void close(const Napi::CallbackInfo& info);
 };
@@ -48,14 +49,22 @@ class SessionWrap : public Napi::ObjectWrap<SessionWrap> {
     Session& idle(Napi::Env env) const;
     Napi::Value start(Napi::Env env, std::function<void()> work, Task::Finish finish);
     void reset(const Napi::CallbackInfo& info);
+    void look(const Napi::CallbackInfo& info);
+    void set_budget(const Napi::CallbackInfo& info);
+    void watch(const Napi::CallbackInfo& info);
+    Napi::Value probe(const Napi::CallbackInfo& info);
+    Napi::Value head_mass(const Napi::CallbackInfo& info);
     Napi::Value forward(const Napi::CallbackInfo& info);
     void cancel(const Napi::CallbackInfo& info);
     Napi::Value logits(const Napi::CallbackInfo& info);
     void truncate(const Napi::CallbackInfo& info);
     Napi::Value tail_tokens(const Napi::CallbackInfo& info);
     Napi::Value save(const Napi::CallbackInfo& info);
+    Napi::Value save_seconds(const Napi::CallbackInfo& info);
     void start_evidence(const Napi::CallbackInfo& info);
     Napi::Value take_evidence(const Napi::CallbackInfo& info);
+    Napi::Value step_record(const Napi::CallbackInfo& info);
+    Napi::Value attention_report(const Napi::CallbackInfo& info);
     void close(const Napi::CallbackInfo& info);
 
     std::shared_ptr<Session> session_;

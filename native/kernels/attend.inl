@@ -81,14 +81,13 @@ inline V load_elements(const uint16_t* x) {
     return Isa::load_f16(x);
 }
 
-/// kt[dk][kTileKeys] = the transposed keys; the columns from `keys` on are zero.
-template <class T> void unpack_keys(const T* k, int keys, int dk, float* kt) {
+/// kt[dk][kTileKeys] = the transposed keys; the columns from `keys` on are zero. `row` gives the key's row.
+template <class T, class Row> void unpack_keys(const T* k, int keys, int dk, Row row, float* kt) {
     for (int key = 0; key < kTileKeys; key += W) {
         for (int d = 0; d < dk; d += W) {
             V block[W];
             for (int i = 0; i < W; i++)
-                block[i] = key + i < keys ? load_elements(k + static_cast<size_t>(key + i) * dk + d)
-                                          : Isa::set1(0.0f);
+                block[i] = key + i < keys ? load_elements(k + row(key + i) * dk + d) : Isa::set1(0.0f);
             Isa::transpose(block);
             for (int i = 0; i < W; i++)
                 Isa::store(kt + (d + i) * kTileKeys + key, block[i]);
@@ -96,22 +95,40 @@ template <class T> void unpack_keys(const T* k, int keys, int dk, float* kt) {
     }
 }
 
-template <class T> void unpack_values(const T* v, int keys, int dv, float* out) {
-    const size_t n = static_cast<size_t>(keys) * dv;
-    for (size_t i = 0; i < n; i += W)
-        Isa::store(out + i, load_elements(v + i));
+template <class T, class Row> void unpack_values(const T* v, int keys, int dv, Row row, float* out) {
+    for (int key = 0; key < keys; key++)
+        for (int d = 0; d < dv; d += W)
+            Isa::store(out + static_cast<size_t>(key) * dv + d, load_elements(v + row(key) * dv + d));
 }
 
+/// cap * tanh(x / cap) for one row of a tile.
+void cap_row(float* row, float cap) {
+    const V twice = Isa::set1(2.0f / cap), scale = Isa::set1(cap), one = Isa::set1(1.0f);
+    for (int i = 0; i < kTileKeys; i += W) {
+        const V x = Isa::load(row + i);
+        // tanh(x) = sign(x) (1 - e^-2|x|) / (1 + e^-2|x|), whose exponent never overflows
+        const V e = vexp(Isa::negative_magnitude(Isa::mul(x, twice)));
+        const V t = Isa::div(Isa::add(one, Isa::negate(e)), Isa::add(one, e));
+        Isa::store(row + i, Isa::mul(scale, Isa::copy_sign(t, x)));
+    }
+}
+
+/// The keys [from, to) of a tile that a row sees.
+struct Visible {
+    int from, to;
+};
+
 /// One row of the tile: turns logits into weights, moves (m, l) on and rescales o.
-/// The row holds kTileKeys logits, those from `visible` on do not count.
-void softmax_row(float* row, int visible, float bias, float& m, float& l, float* o, int dv) {
-    for (int i = visible; i < kTileKeys; i++)
-        row[i] = -std::numeric_limits<float>::infinity();
+/// The row holds kTileKeys logits, only the visible ones count.
+void softmax_row(float* row, Visible visible, float bias, float& m, float& l, float* o, int dv) {
+    constexpr float infinity = std::numeric_limits<float>::infinity();
+    std::fill(row, row + visible.from, -infinity);
+    std::fill(row + visible.to, row + kTileKeys, -infinity);
     V top = Isa::load(row);
     for (int i = W; i < kTileKeys; i += W)
         top = Isa::max(top, Isa::load(row + i));
     const float highest = std::max(m, Isa::reduce_max(top) + bias);
-    if (highest == -std::numeric_limits<float>::infinity()) {
+    if (highest == -infinity) {
         std::fill(row, row + kTileKeys, 0.0f);
         return;
     }
@@ -132,26 +149,95 @@ void softmax_row(float* row, int visible, float bias, float& m, float& l, float*
     l += Isa::reduce_add(sum);
 }
 
-template <class T> void attend_typed(const AttendBlock& b) {
+void add_biases(float* row, const float* biases, int keys) {
+    for (int i = 0; i < keys; i++)
+        row[i] += biases[i];
+}
+
+template <class T, class Row> void attend_tile(const AttendBlock& b, int key, int keys, Row row_of) {
     float* kt = b.scratch;
     float* values = kt + static_cast<size_t>(kTileKeys) * b.dk;
     float* scores = values + static_cast<size_t>(kTileKeys) * b.dv;
-    const int last_visible = b.first_visible + (b.rows - 1) / b.group;
-    for (int key = 0; key < std::min(b.keys, last_visible); key += kTileKeys) {
-        const int keys = std::min(kTileKeys, b.keys - key);
-        unpack_keys(static_cast<const T*>(b.k) + static_cast<size_t>(key) * b.dk, keys, b.dk, kt);
-        unpack_values(static_cast<const T*>(b.v) + static_cast<size_t>(key) * b.dv, keys, b.dv, values);
-        gemm<false>(b.rows, kTileKeys, b.q, b.dk, kt, kTileKeys, scores, kTileKeys, b.dk);
-        for (int r = 0; r < b.rows; r++) {
-            const int visible = std::clamp(b.first_visible + r / b.group - key, 0, keys);
-            float* row = scores + static_cast<size_t>(r) * kTileKeys;
-            if (b.logits)
-                for (int i = 0; i < keys; i++)
-                    b.logits[r * b.logits_stride + key + i] = row[i] + b.bias;
-            softmax_row(row, visible, b.bias, b.m[r], b.l[r], b.o + static_cast<size_t>(r) * b.dv, b.dv);
-        }
-        gemm<true>(b.rows, b.dv, scores, kTileKeys, values, b.dv, b.o, b.dv, keys);
+    unpack_keys(static_cast<const T*>(b.k), keys, b.dk, row_of, kt);
+    unpack_values(static_cast<const T*>(b.v), keys, b.dv, row_of, values);
+    gemm<false>(b.rows, kTileKeys, b.q, b.dk, kt, kTileKeys, scores, kTileKeys, b.dk);
+    for (int r = 0; r < b.rows; r++) {
+        const int to = std::clamp(b.first_visible + r / b.group - key, 0, keys);
+        const int from = std::clamp(b.first_key + r / b.group - key, 0, to);
+        float* row = scores + static_cast<size_t>(r) * kTileKeys;
+        if (b.soft_cap > 0) cap_row(row, b.soft_cap);
+        if (b.biases) add_biases(row, b.biases + key, keys);
+        if (b.logits)
+            for (int i = from; i < to; i++)
+                b.logits[r * b.logits_stride + key + i] = row[i] + b.bias;
+        softmax_row(row, {from, to}, b.bias, b.m[r], b.l[r], b.o + static_cast<size_t>(r) * b.dv, b.dv);
     }
+    gemm<true>(b.rows, b.dv, scores, kTileKeys, values, b.dv, b.o, b.dv, keys);
+}
+
+template <class T> void attend_typed(const AttendBlock& b) {
+    const int last_row = (b.rows - 1) / b.group;
+    const int end = std::min(b.keys, b.first_visible + last_row);
+    const int begin = std::clamp(b.first_key, 0, std::max(0, end)) / kTileKeys * kTileKeys;
+    for (int key = begin; key < end; key += kTileKeys) {
+        const int keys = std::min(kTileKeys, b.keys - key);
+        if (b.index)
+            attend_tile<T>(b, key, keys, [&](int i) { return static_cast<size_t>(b.index[key + i]); });
+        else
+            attend_tile<T>(b, key, keys, [&](int i) { return static_cast<size_t>(key + i); });
+    }
+}
+
+template <class T> void score_typed(const ScoreBlock& b) {
+    float* kt = b.scratch;
+    float* tile = kt + static_cast<size_t>(kTileKeys) * b.dk;
+    for (int key = 0; key < b.keys; key += kTileKeys) {
+        const int keys = std::min(kTileKeys, b.keys - key);
+        unpack_keys(
+            static_cast<const T*>(b.k), keys, b.dk, [&](int i) { return static_cast<size_t>(key + i); }, kt);
+        gemm<false>(b.rows, kTileKeys, b.q, b.dk, kt, kTileKeys, tile, kTileKeys, b.dk);
+        for (int r = 0; r < b.rows; r++) {
+            float* row = tile + static_cast<size_t>(r) * kTileKeys;
+            if (b.soft_cap > 0) cap_row(row, b.soft_cap);
+            std::copy_n(row, keys, b.logits + r * b.stride + key);
+        }
+    }
+}
+
+template <class T> void weigh_typed(const WeighBlock& b) {
+    float* values = b.scratch;
+    float* weights = values + static_cast<size_t>(kTileKeys) * b.dv;
+    for (int key = 0; key < b.keys; key += kTileKeys) {
+        const int keys = std::min(kTileKeys, b.keys - key);
+        unpack_values(
+            static_cast<const T*>(b.v), keys, b.dv, [&](int i) { return static_cast<size_t>(key + i); },
+            values);
+        for (int r = 0; r < b.rows; r++) {
+            float* row = weights + static_cast<size_t>(r) * kTileKeys;
+            std::copy_n(b.logits + r * b.stride + key, keys, row);
+            if (b.biases) add_biases(row, b.biases + key, keys);
+            softmax_row(row, {0, keys}, b.bias, b.m[r], b.l[r], b.o + static_cast<size_t>(r) * b.dv, b.dv);
+        }
+        if (b.dv > 0) gemm<true>(b.rows, b.dv, weights, kTileKeys, values, b.dv, b.o, b.dv, keys);
+    }
+}
+
+void score(const ScoreBlock& block) {
+    if (block.type == DType::f16)
+        score_typed<uint16_t>(block);
+    else
+        score_typed<float>(block);
+}
+
+void weigh(const WeighBlock& block) {
+    if (block.type == DType::f16)
+        weigh_typed<uint16_t>(block);
+    else
+        weigh_typed<float>(block);
+}
+
+void multiply(const float* a, int rows, const float* bt, int columns, int d, float* c) {
+    gemm<false>(rows, columns, a, d, bt, columns, c, columns, d);
 }
 
 void attend(const AttendBlock& block) {
@@ -169,16 +255,28 @@ void to_f16(const float* x, uint16_t* y, size_t n) {
         y[i] = Isa::to_f16(x[i]);
 }
 
-void add_mass(const float* logits, float m, float l, float* mass, size_t n) {
+void from_f16(const uint16_t* x, float* y, size_t n) {
+    size_t i = 0;
+    for (; i + W <= n; i += W)
+        Isa::store(y + i, Isa::load_f16(x + i));
+    for (; i < n; i++)
+        y[i] = Isa::from_f16(x[i]);
+}
+
+void add_mass(const float* logits, const float* biases, float m, float l, float* mass, size_t n) {
     const V shift = Isa::set1(-m), inverse = Isa::set1(1.0f / l);
     size_t i = 0;
     for (; i + W <= n; i += W) {
-        const V p = vexp(Isa::add(Isa::load(logits + i), shift));
-        Isa::store(mass + i, Isa::fma(p, inverse, Isa::load(mass + i)));
+        V x = Isa::add(Isa::load(logits + i), shift);
+        if (biases) x = Isa::add(x, Isa::load(biases + i));
+        Isa::store(mass + i, Isa::fma(vexp(x), inverse, Isa::load(mass + i)));
     }
     for (; i < n; i++)
-        mass[i] += std::exp(logits[i] - m) / l;
+        mass[i] += std::exp(logits[i] + (biases ? biases[i] : 0.0f) - m) / l;
 }
 
 } // namespace
+
+#define REPOWAVE_KERNELS(isa) {isa, attend, score, weigh, to_f16, from_f16, add_mass, multiply}
+
 } // namespace wave

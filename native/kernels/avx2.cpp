@@ -18,10 +18,17 @@ struct Isa {
         _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm256_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT));
     }
     static uint16_t to_f16(float x) { return _cvtss_sh(x, _MM_FROUND_TO_NEAREST_INT); }
+    static float from_f16(uint16_t x) { return _cvtsh_ss(x); }
     static V set1(float x) { return _mm256_set1_ps(x); }
     static V add(V a, V b) { return _mm256_add_ps(a, b); }
     static V mul(V a, V b) { return _mm256_mul_ps(a, b); }
     static V fma(V a, V b, V c) { return _mm256_fmadd_ps(a, b, c); }
+    static V div(V a, V b) { return _mm256_div_ps(a, b); }
+    static V negate(V x) { return _mm256_xor_ps(x, _mm256_set1_ps(-0.0f)); }
+    static V negative_magnitude(V x) { return _mm256_or_ps(x, _mm256_set1_ps(-0.0f)); }
+    static V copy_sign(V magnitude, V sign) {
+        return _mm256_or_ps(magnitude, _mm256_and_ps(sign, _mm256_set1_ps(-0.0f)));
+    }
     static V max(V a, V b) { return _mm256_max_ps(a, b); }
     static V round(V x) { return _mm256_round_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
     static V scale_by_power_of_2(V x, V n) {
@@ -65,5 +72,5 @@ struct Isa {
 #include "attend.inl"
 
 namespace wave {
-const Kernels kernels_avx2 = {"avx2", attend, to_f16, add_mass};
+const Kernels kernels_avx2 = REPOWAVE_KERNELS("avx2");
 }

@@ -32,25 +32,67 @@ struct AttendBlock {
     const void* k; ///< [keys][dk]
     const void* v; ///< [keys][dv]
     int keys;
-    float bias;        ///< added to every logit of the run
-    int first_visible; ///< row r sees the keys before first_visible + r / group: the causal edge
+    const uint32_t* index; ///< null, or [keys]: the i-th key is row index[i] of k and v
+    float bias;            ///< added to every logit
+    const float* biases;   ///< null, or [keys]: added too
+    float soft_cap;        ///< 0, or logits become soft_cap * tanh(logit / soft_cap) before the biases
+    int first_visible;     ///< row r sees the keys before first_visible + r / group: the causal edge
+    int first_key;         ///< ... and from first_key + r / group on: a sliding window; kNoWindow for all
     int group;
     float* m;             ///< [rows] running maximum of the logits, -inf at the start
     float* l;             ///< [rows] running sum of exp(logit - m)
     float* o;             ///< [rows][dv] running sum of exp(logit - m) * v
-    float* logits;        ///< null, or where to keep the logits: [rows][logits_stride]
+    float* logits;        ///< null, or where to keep the logits of visible keys: [rows][logits_stride]
     size_t logits_stride; ///< floats
     float* scratch;       ///< attend_scratch_floats(rows, dk, dv), 64-byte aligned
+};
+
+/// first_key of a run that is seen from its beginning.
+constexpr int kNoWindow = -(1 << 30);
+
+/// logits[r][i] = soft_cap(q[r] . k[i]): what a selection is made from.
+struct ScoreBlock {
+    const float* q; ///< [rows][dk], multiplied by the softmax scale
+    int rows, dk;
+    DType type;
+    const void* k; ///< [keys][dk]
+    int keys;
+    float soft_cap;
+    float* logits; ///< [rows][stride], of which stride - keys rounded up to kTileKeys may be overwritten
+    size_t stride;
+    float* scratch; ///< attend_scratch_floats(rows, dk, 0), 64-byte aligned
+};
+
+/// An online softmax over logits that are there already: with biases = log(cluster size), logits of centroids and
+/// v = mean values this is the estimation of RetroInfer, section 4.2, equation 4.
+struct WeighBlock {
+    const float* logits; ///< [rows][stride]; -inf hides a key from a row
+    size_t stride;
+    int rows, keys;
+    float bias;
+    const float* biases; ///< null, or [keys]
+    DType type;
+    const void* v;  ///< [keys][dv]
+    int dv;         ///< a multiple of 16, or 0: only m and l
+    float *m, *l, *o; ///< as in AttendBlock
+    float* scratch; ///< attend_scratch_floats(rows, 0, dv), 64-byte aligned
 };
 
 struct Kernels {
     const char* isa;
     /// Advances (m, l, o) over the run.
     void (*attend)(const AttendBlock& block);
+    void (*score)(const ScoreBlock& block);
+    /// Advances (m, l, o) over the keys.
+    void (*weigh)(const WeighBlock& block);
     /// Rounds to half precision, to nearest even. n is any number.
     void (*to_f16)(const float* x, uint16_t* y, size_t n);
-    /// mass[i] += exp(logits[i] - m) / l for i < n
-    void (*add_mass)(const float* logits, float m, float l, float* mass, size_t n);
+    void (*from_f16)(const uint16_t* x, float* y, size_t n);
+    /// mass[i] += exp(logits[i] + biases[i] - m) / l for i < n; biases may be null
+    void (*add_mass)(const float* logits, const float* biases, float m, float l, float* mass, size_t n);
+    /// c[i][j] = a[i] . b[j]: a is [rows][d], bt is [d][columns], c is [rows][columns]. columns is a multiple
+    /// of 16.
+    void (*multiply)(const float* a, int rows, const float* bt, int columns, int d, float* c);
 };
 
 extern const Kernels kernels_scalar;

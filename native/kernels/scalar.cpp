@@ -37,10 +37,15 @@ struct Isa {
     static void store(float* p, V x) { *p = x; }
     static void store_f16(uint16_t* p, V x) { *p = float_to_half(x); }
     static uint16_t to_f16(float x) { return float_to_half(x); }
+    static float from_f16(uint16_t x) { return half_to_float(x); }
     static V set1(float x) { return x; }
     static V add(V a, V b) { return a + b; }
     static V mul(V a, V b) { return a * b; }
     static V fma(V a, V b, V c) { return a * b + c; }
+    static V div(V a, V b) { return a / b; }
+    static V negate(V x) { return -x; }
+    static V negative_magnitude(V x) { return -std::fabs(x); }
+    static V copy_sign(V magnitude, V sign) { return std::copysign(magnitude, sign); }
     static V max(V a, V b) { return a > b ? a : b; }
     static V round(V x) { return std::nearbyintf(x); }
     static V scale_by_power_of_2(V x, V n) { return n < -149 ? 0.0f : std::ldexp(x, static_cast<int>(n)); }
@@ -55,5 +60,5 @@ struct Isa {
 #include "attend.inl"
 
 namespace wave {
-const Kernels kernels_scalar = {"scalar", attend, to_f16, add_mass};
+const Kernels kernels_scalar = REPOWAVE_KERNELS("scalar");
 }

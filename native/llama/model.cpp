@@ -83,7 +83,7 @@ void Model::check_supported() const {
     if (llama_model_has_encoder(model_) || llama_model_is_diffusion(model_) ||
         !llama_model_has_decoder(model_))
         throw ModelUnsupported(name + " is not a decoder that writes text from left to right");
-    if (llama_model_n_swa(model_) > 0) throw ModelUnsupported(name + " uses sliding-window attention");
+    if (name == "llama4") throw ModelUnsupported(name + " attends in chunks");
     if (shape_.kv_heads == 0 || query_heads() % static_cast<int>(shape_.kv_heads) != 0)
         throw ModelUnsupported(name + " has no plain grouped-query attention");
     if (shape_.dk % 16 != 0 || shape_.dv % 16 != 0)

@@ -1,10 +1,7 @@
 #include "session.h"
 
 #include <algorithm>
-#include <cstring>
 #include <ggml-backend.h>
-#include <ggml.h>
-#include <sched.h>
 #include <utility>
 
 namespace repowave {
@@ -20,32 +17,14 @@ template <class F> F cpu_function(const char* name) {
     return found;
 }
 
-/// The layer in a name such as cache_k_l12, or -1. Exact: views are named "cache_k_l12 (view)".
-int layer_of(const char* name, const char* prefix) {
-    const size_t n = std::strlen(prefix);
-    if (std::strncmp(name, prefix, n) != 0) return -1;
-    char* end;
-    const long layer = std::strtol(name + n, &end, 10);
-    return end != name + n && *end == '\0' ? static_cast<int>(layer) : -1;
-}
-
-const ggml_tensor* root(const ggml_tensor* tensor) {
-    while (tensor->view_src) tensor = tensor->view_src;
-    return tensor;
-}
-
-/// Layers whose attention tells best what an answer was read from are the later middle ones; four are enough.
-std::vector<uint32_t> choose_evidence_layers(uint32_t layers) {
-    std::vector<uint32_t> chosen;
-    for (uint32_t i = 0; i < 4; i++) chosen.push_back(layers / 2 + i * (layers - layers / 2) / 5);
-    chosen.erase(std::unique(chosen.begin(), chosen.end()), chosen.end());
-    return chosen;
-}
-
 wave::KvShape with_type(wave::KvShape shape, wave::DType type) {
     shape.type = type;
     return shape;
 }
+
+/// Layers whose attention tells best what an answer was read from are the later middle ones with the whole context;
+/// four are enough.
+constexpr size_t kEvidenceLayers = 4;
 
 } // namespace
 
@@ -55,25 +34,33 @@ void Session::Deleter::operator()(ggml_threadpool* pool) const {
 
 Session::Session(std::shared_ptr<const Model> model, const SessionParams& params)
     : model_(std::move(model)), shape_(with_type(model_->kv_shape(), params.kv_type)), batch_(params.batch),
-      tail_(shape_), attention_(shape_, model_->query_heads(), params.threads), tail_runs_(shape_.kv_heads),
-      scales_(shape_.layers), evidence_layers_(choose_evidence_layers(shape_.layers)) {
+      threads_(params.threads), tail_(shape_), attention_(shape_, model_->query_heads(), params.threads),
+      tail_runs_(shape_.kv_heads), layers_(shape_.layers), insight_(shape_, model_->query_heads()) {
     for (uint32_t layer = 0; layer < shape_.layers; layer++)
         for (const Role role : {Role::store_keys, Role::store_values, Role::attend})
             hooks_.push_back({this, layer, role});
 
     llama_context_params c = llama_context_default_params();
-    c.n_ctx = c.n_batch = c.n_ubatch = static_cast<uint32_t>((batch_ + 255) / 256 * 256);
+    c.n_batch = c.n_ubatch = static_cast<uint32_t>((batch_ + 255) / 256 * 256);
+    // More cells than llama.cpp gives to layers with a window: that is how those are told from the others.
+    const int window = llama_model_n_swa(model_->get());
+    c.n_ctx = window > 0 ? c.n_batch + static_cast<uint32_t>((window + 255) / 256 * 256) + 256 : c.n_batch;
     c.n_seq_max = 1;
     c.n_threads = c.n_threads_batch = params.threads;
     c.flash_attn_type = LLAMA_FLASH_ATTN_TYPE_ENABLED;
     c.offload_kqv = false;
     c.no_perf = true;
+    c.swa_full = false;
     c.cb_eval = on_node;
     c.cb_eval_user_data = this;
-    c.abort_callback = [](void* session) { return static_cast<Session*>(session)->cancelled_.load(); };
+    c.abort_callback = [](void* user) {
+        const auto* self = static_cast<Session*>(user);
+        return self->cancelled_.load() || self->probed_.load();
+    };
     c.abort_callback_data = this;
     context_.reset(llama_init_from_model(model_->get(), c));
     if (!context_) throw std::runtime_error("llama.cpp cannot make a context: " + llama_error());
+    cells_ = llama_n_ctx(context_.get());
 
     // Without a pool of its own the context starts threads for every graph.
     ggml_threadpool_params pool = ggml_threadpool_params_default(params.threads);
@@ -85,19 +72,19 @@ Session::Session(std::shared_ptr<const Model> model, const SessionParams& params
 
 Session::~Session() = default;
 
-void Session::reset(std::vector<View> views) {
-    for (const View& view : views)
-        if (view.segment->shape() != shape_)
-            throw ModelUnsupported("a stored segment belongs to another model");
-    views_ = std::move(views);
-    view_runs_.clear();
-    for (uint32_t layer = 0; layer < shape_.layers; layer++)
-        for (uint32_t head = 0; head < shape_.kv_heads; head++)
-            for (const View& view : views_) view_runs_.push_back(view.segment->run(layer, head, view.bias));
-    view_tokens_ = 0;
-    for (const View& view : views_) view_tokens_ += view.segment->tokens();
+void Session::reset(std::vector<wave::View> views) {
+    look(std::move(views));
+    insight_.stop();
     tail_.set_tokens(0);
-    evidence_.clear();
+}
+
+void Session::look(std::vector<wave::View> views) {
+    try {
+        views_.set(shape_, std::move(views));
+    } catch (const std::invalid_argument& error) {
+        throw ModelUnsupported(error.what());
+    }
+    if (insight_.started()) insight_.set_views(views_);
 }
 
 void Session::truncate(size_t tokens) {
@@ -125,6 +112,10 @@ llama_token Session::forward(const std::vector<llama_token>& tokens, int positio
 void Session::run_batch(const llama_token* tokens, int count, int position, bool sample) {
     tail_.reserve(tail_.tokens() + count);
     batch_tokens_ = count;
+    batch_position_ = position;
+    probed_.store(false);
+    const bool insight = insight_.started() && count == 1;
+    if (insight) insight_.begin_step();
     llama_batch batch = llama_batch_init(count, 0, 1);
     batch.n_tokens = count;
     for (int i = 0; i < count; i++) {
@@ -137,135 +128,68 @@ void Session::run_batch(const llama_token* tokens, int count, int position, bool
     const int status = llama_decode(context_.get(), batch);
     llama_batch_free(batch);
     llama_memory_clear(llama_get_memory(context_.get()), false);
+    const bool probed = probed_.exchange(false);
     if (!error_.empty()) throw ModelUnsupported(error_);
     if (attention_failure_) std::rethrow_exception(std::exchange(attention_failure_, nullptr));
     if (cancelled_.load()) throw Cancelled();
-    if (status != 0) throw std::runtime_error("llama.cpp failed: " + llama_error());
+    if (status != 0 && !probed) throw std::runtime_error("llama.cpp failed: " + llama_error());
     tail_.set_tokens(tail_.tokens() + count);
+    if (insight) insight_.end_step(views_);
 }
 
-// --- the nodes of the graph
+size_t Session::wave_budget() const {
+    const size_t least = batch_tokens_ > 1 ? budget_.pass_tokens : budget_.tokens;
+    const size_t budget =
+        std::max(least, static_cast<size_t>(budget_.share * static_cast<double>(views_.wave_tokens())));
+    // A copy needs its source token by token: RetroInfer's known weakness (docs/method.md).
+    constexpr size_t kCopyingFactor = 4;
+    return insight_.started() && insight_.copying() ? kCopyingFactor * budget : budget;
+}
 
-bool Session::on_node(ggml_tensor* node, bool ask, void* user) {
-    auto* self = static_cast<Session*>(user);
-    if (!ask) return true;
-    if (node->op == GGML_OP_SET_ROWS && node->view_src) {
-        const int keys = layer_of(node->view_src->name, "cache_k_l");
-        const int values = layer_of(node->view_src->name, "cache_v_l");
-        if (keys >= 0) self->rewrite(node, keys, Role::store_keys);
-        if (values >= 0) self->rewrite(node, values, Role::store_values);
-    } else if (node->op == GGML_OP_FLASH_ATTN_EXT) {
-        const int layer = layer_of(root(node->src[1])->name, "cache_k_l");
-        const char* reason = layer < 0 ? "an attention without a K/V cache" : self->unsupported(node, layer);
-        if (reason)
-            self->error_ = self->model_->architecture() + " uses " + reason;
-        else
-            self->rewrite(node, layer, Role::attend);
+// --- the gate
+
+void Session::watch(const std::vector<Head>& heads) {
+    watched_ = heads;
+    queries_.clear();
+    const uint32_t group = static_cast<uint32_t>(model_->query_heads()) / shape_.kv_heads;
+    for (const Head& head : heads) queries_.push_back({head.layer, head.head / group, {}});
+}
+
+void Session::probe(const std::vector<llama_token>& tokens, int position) {
+    const size_t before = tail_.tokens();
+    probing_ = true;
+    try {
+        forward(tokens, position, false);
+    } catch (...) {
+        probing_ = false;
+        throw;
     }
-    return false;
+    probing_ = false;
+    tail_.set_tokens(before);
 }
 
-const char* Session::unsupported(const ggml_tensor* node, uint32_t layer) const {
-    float params[3]; // scale, ALiBi's max_bias, soft cap
-    std::memcpy(params, node->op_params, sizeof params);
-    if (params[1] != 0.0f) return "ALiBi position biases";
-    if (params[2] != 0.0f) return "soft-capped attention logits";
-    if (node->src[4]) return "attention sinks";
-    if (layer_of(root(node->src[2])->name, "cache_v_l") != static_cast<int>(layer))
-        return "latent (MLA) attention";
-    if (node->src[0]->ne[0] != shape_.dk || node->src[2]->ne[0] != shape_.dv ||
-        node->src[1]->ne[2] != shape_.kv_heads || node->src[0]->ne[2] != model_->query_heads())
-        return "layers of different shapes";
-    return nullptr;
+std::vector<float> Session::head_mass(const std::vector<std::shared_ptr<const wave::Segment>>& segments) {
+    std::vector<float> mass = wave::head_mass(shape_, queries_, segments, threads_);
+    for (wave::HeadQueries& queries : queries_) queries.q.clear();
+    return mass;
 }
 
-void Session::rewrite(ggml_tensor* node, uint32_t layer, Role role) {
-    if (role == Role::attend) std::memcpy(&scales_[layer], node->op_params, sizeof(float));
-    // A throw-away custom node tells how ggml keeps the function of one.
-    ggml_context* scratch = ggml_init({ggml_tensor_overhead(), nullptr, true});
-    ggml_tensor* custom = ggml_custom_4d(scratch, GGML_TYPE_F32, 1, 1, 1, 1, nullptr, 0,
-                                         role == Role::attend ? run_attend : run_store, GGML_N_TASKS_MAX,
-                                         &hooks_[layer * 3 + static_cast<size_t>(role)]);
-    node->op = custom->op;
-    std::memcpy(node->op_params, custom->op_params, sizeof node->op_params);
-    ggml_free(scratch);
-}
+// --- segments and evidence
 
-/// Every thread of the pool comes here; each writes its share of the heads.
-void Session::run_store(ggml_tensor* node, int thread, int threads, void* user) {
-    const Hook& hook = *static_cast<Hook*>(user);
-    Session& self = *hook.session;
-    const ggml_tensor* rows = node->src[0]; // float [kv_heads * d, tokens]
-    const auto* data = static_cast<const uint8_t*>(rows->data);
-    const size_t at = self.tail_.tokens(), n = self.batch_tokens_;
-    for (uint32_t head = thread; head < self.shape_.kv_heads; head += threads) {
-        if (hook.role == Role::store_keys)
-            self.tail_.write_keys(hook.layer, head, at, n, data, rows->nb[1]);
-        else
-            self.tail_.write_values(hook.layer, head, at, n, data, rows->nb[1]);
-    }
-    self.attention_ready_.store(false, std::memory_order_relaxed);
+void Session::save(const std::string& path, const std::string& meta) {
+    wave::SegmentSettings settings;
+    settings.threads = threads_;
+    for (const LayerFacts& layer : layers_) settings.without_index.push_back(layer.window > 0);
+    save_seconds_ = wave::write_segment(path, tail_, meta, settings);
 }
-
-void Session::begin_attention(const ggml_tensor* node, uint32_t layer) {
-    const ggml_tensor* q = node->src[0]; // float [dk, tokens, query_heads]
-    for (uint32_t head = 0; head < shape_.kv_heads; head++)
-        tail_runs_[head] = tail_.run(layer, head, tail_.tokens() + batch_tokens_);
-    wave::AttentionCall call{};
-    call.q = static_cast<const uint8_t*>(q->data);
-    call.q_token_stride = q->nb[1], call.q_head_stride = q->nb[2];
-    call.out = static_cast<uint8_t*>(node->data); // float [dv, query_heads, tokens]
-    call.out_head_stride = node->nb[1], call.out_token_stride = node->nb[2];
-    call.tokens = static_cast<int>(batch_tokens_);
-    call.scale = scales_[layer];
-    call.views = view_runs_.data() + static_cast<size_t>(layer) * shape_.kv_heads * views_.size();
-    call.view_count = views_.size();
-    call.tail = tail_runs_.data();
-    const bool evidence =
-        !evidence_.empty() && batch_tokens_ == 1 &&
-        std::find(evidence_layers_.begin(), evidence_layers_.end(), layer) != evidence_layers_.end();
-    call.mass = evidence ? evidence_.data() : nullptr;
-    if (evidence && layer == evidence_layers_.back()) evidence_steps_++;
-    attention_.begin(call);
-}
-
-void Session::run_attend(ggml_tensor* node, int thread, int, void* user) {
-    const Hook& hook = *static_cast<Hook*>(user);
-    Session& self = *hook.session;
-    if (thread == 0) {
-        try {
-            self.begin_attention(node, hook.layer);
-        } catch (...) { // must not cross ggml, whose other threads are waiting
-            self.attention_failure_ = std::current_exception();
-        }
-        self.attention_ready_.store(true, std::memory_order_release);
-    }
-    while (!self.attention_ready_.load(std::memory_order_acquire)) sched_yield();
-    if (!self.attention_failure_) self.attention_.work(thread);
-}
-
-// --- evidence
 
 void Session::start_evidence() {
-    evidence_.assign(shape_.kv_heads * view_tokens_, 0.0f);
-    evidence_steps_ = 0;
-}
-
-std::vector<std::vector<float>> Session::take_evidence() {
-    std::vector<std::vector<float>> result;
-    const float unit = static_cast<float>(std::max<size_t>(1, evidence_steps_) * evidence_layers_.size() *
-                                          static_cast<size_t>(model_->query_heads()));
-    size_t at = 0;
-    for (const View& view : views_) {
-        std::vector<float>& mass = result.emplace_back(view.segment->tokens());
-        if (!evidence_.empty())
-            for (size_t i = 0; i < mass.size(); i++)
-                for (uint32_t head = 0; head < shape_.kv_heads; head++)
-                    mass[i] += evidence_[head * view_tokens_ + at + i] / unit;
-        at += mass.size();
-    }
-    evidence_.clear();
-    return result;
+    std::vector<uint32_t> whole, chosen;
+    for (uint32_t layer = shape_.layers / 2; layer < shape_.layers; layer++)
+        if (layers_[layer].window == 0) whole.push_back(layer);
+    const size_t count = std::min(kEvidenceLayers, whole.size());
+    for (size_t i = 0; i < count; i++) chosen.push_back(whole[i * whole.size() / (count + 1)]);
+    insight_.start(views_, chosen);
 }
 
 } // namespace repowave

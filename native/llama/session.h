@@ -5,16 +5,14 @@
 // evaluation callback sees every node before it is computed), which run in ggml's own thread pool.
 #pragma once
 
-#include "../wave/attention.h"
-#include "../wave/segment_file.h"
+#include "../wave/head_mass.h"
+#include "../wave/insight.h"
 #include "model.h"
 
 #include <atomic>
 #include <exception>
 #include <ggml-cpu.h>
 #include <memory>
-#include <mutex>
-#include <vector>
 
 namespace repowave {
 
@@ -28,10 +26,16 @@ struct SessionParams {
     wave::DType kv_type = wave::DType::f16;
 };
 
-/// A stored segment that queries see, with what is added to its attention logits.
-struct View {
-    std::shared_ptr<const wave::Segment> segment;
-    float bias = 0.0f;
+/// How much of the wave views is attended exactly, per layer and KV head.
+struct Budget {
+    double share = 0.02;       ///< of their tokens ...
+    size_t tokens = 1024;      ///< ... but at least so many,
+    size_t pass_tokens = 16384; ///< and so many in a pass of several tokens, which share one selection
+    bool estimate = true;      ///< whether the rest is estimated or left out
+};
+
+struct Head {
+    uint32_t layer, head;
 };
 
 /// Not thread-safe, but for `cancel`.
@@ -42,8 +46,11 @@ class Session {
     Session(const Session&) = delete;
     Session& operator=(const Session&) = delete;
 
-    /// Throws ModelUnsupported when a segment has another shape.
-    void reset(std::vector<View> views);
+    /// Forgets the tail. Throws ModelUnsupported when a segment has another shape.
+    void reset(std::vector<wave::View> views);
+    /// Keeps the tail.
+    void look(std::vector<wave::View> views);
+    void set_budget(const Budget& budget) { budget_ = budget; }
     /// Runs the tokens at positions position, position + 1, …; their K/V join the tail. Returns the greedy
     /// next token when `sample`, else -1. Throws Cancelled (the tail is then as before), ModelUnsupported,
     /// std::runtime_error.
@@ -57,10 +64,21 @@ class Session {
     void truncate(size_t tokens);
     const wave::KvTail& tail() const { return tail_; }
 
+    /// Keeps the queries of these heads from now on.
+    void watch(const std::vector<Head>& heads);
+    /// Runs the tokens as far as the last watched layer, keeps the queries, and leaves the tail as it was.
+    void probe(const std::vector<llama_token>& tokens, int position);
+    /// [heads][segments] of wave::head_mass for the queries kept, which are forgotten.
+    std::vector<float> head_mass(const std::vector<std::shared_ptr<const wave::Segment>>& segments);
+
+    /// Writes the tail with its index, see wave::write_segment.
+    void save(const std::string& path, const std::string& meta);
+    const wave::SegmentSeconds& save_seconds() const { return save_seconds_; }
+
     void start_evidence();
-    /// Per view the attention mass of each token, averaged over the evidence layers, heads and single-token
-    /// passes.
-    std::vector<std::vector<float>> take_evidence();
+    wave::Insight& insight() { return insight_; }
+    const wave::Views& views() const { return views_; }
+    const wave::KvShape& shape() const { return shape_; }
 
   private:
     enum class Role { store_keys, store_values, attend };
@@ -69,37 +87,51 @@ class Session {
         uint32_t layer;
         Role role;
     };
+    /// What the graph says about a layer's attention.
+    struct LayerFacts {
+        float scale = 0, soft_cap = 0;
+        int window = 0; ///< 0: all that came before
+    };
 
+    // session_graph.cpp
     static bool on_node(ggml_tensor* node, bool ask, void* session);
     static void run_store(ggml_tensor* node, int thread, int threads, void* hook);
     static void run_attend(ggml_tensor* node, int thread, int threads, void* hook);
     void rewrite(ggml_tensor* node, uint32_t layer, Role role);
     const char* unsupported(const ggml_tensor* attention, uint32_t layer) const;
     void begin_attention(const ggml_tensor* node, uint32_t layer);
+    void keep_queries(const ggml_tensor* q, uint32_t layer);
+
     void run_batch(const llama_token* tokens, int count, int position, bool sample);
+    size_t wave_budget() const;
 
     std::shared_ptr<const Model> model_;
     wave::KvShape shape_;
-    int batch_;
+    int batch_, threads_;
+    uint32_t cells_ = 0; ///< of llama.cpp's own cache, which holds nothing of use
     wave::KvTail tail_;
     wave::Attention attention_;
-    std::vector<View> views_;
-    std::vector<wave::KvRun> view_runs_; ///< [layers][kv_heads][views]
+    wave::Views views_;
+    Budget budget_;
     std::vector<wave::KvRun> tail_runs_; ///< [kv_heads], of the layer being attended
-    size_t view_tokens_ = 0;
 
-    std::vector<Hook> hooks_;   ///< [layers][roles]
-    std::vector<float> scales_; ///< [layers], the softmax scale of each attention node
+    std::vector<Hook> hooks_; ///< [layers][roles]
+    std::vector<LayerFacts> layers_;
     std::atomic<bool> attention_ready_{false};
     std::exception_ptr attention_failure_; ///< of the thread that began; kept until ggml has returned
     size_t batch_tokens_ = 0;              ///< of the pass under way
-    std::string error_;                    ///< why the graph cannot be ours, found while it was built
+    int batch_position_ = 0;
+    std::string error_; ///< why the graph cannot be ours, found while it was built
+
+    std::vector<Head> watched_;
+    std::vector<wave::HeadQueries> queries_; ///< [watched]
+    bool probing_ = false;
+    std::atomic<bool> probed_{false}; ///< the last watched layer has been seen
 
     std::atomic<bool> cancelled_{false};
     std::vector<float> logits_;
-    std::vector<uint32_t> evidence_layers_;
-    std::vector<float> evidence_; ///< [kv_heads][view_tokens]; empty: not wanted
-    size_t evidence_steps_ = 0;
+    wave::Insight insight_;
+    wave::SegmentSeconds save_seconds_;
 
     struct Deleter {
         void operator()(llama_context* p) const { llama_free(p); }

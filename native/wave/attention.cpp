@@ -2,11 +2,12 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <limits>
+#include <thread>
 
 namespace wave {
 
+constexpr float kInfinity = std::numeric_limits<float>::infinity();
 /// Rows of queries that share one unpacked tile of keys: enough to pay for the unpacking, few enough for the
 /// L2 cache.
 constexpr int kRows = 112;
@@ -21,34 +22,59 @@ constexpr size_t kEnoughItems = 64;
 
 Attention::Attention(const KvShape& shape, int query_heads, int threads)
     : shape_(shape), query_heads_(query_heads), group_(query_heads / static_cast<int>(shape.kv_heads)),
-      max_rows_(std::max(1, kRows / group_) * group_) {
+      max_rows_(std::max(1, kRows / group_) * group_), to_score_(shape.kv_heads), selected_(shape.kv_heads) {
     const size_t state = static_cast<size_t>(max_rows_) * (shape.dk + shape.dv + 2);
     thread_floats_ = (attend_scratch_floats(max_rows_, shape.dk, shape.dv) + state + 63) / 16 * 16;
     const size_t bytes = thread_floats_ * threads * sizeof(float);
     thread_memory_.reset(reinterpret_cast<float*>(aligned_bytes(bytes).release()));
+    passes_.assign(std::max<size_t>(threads, shape.kv_heads), WavePass(shape));
 }
 
-int Attention::block_tokens(size_t block) const {
+Attention::Pair Attention::pair(size_t number) const {
+    const size_t block = number / shape_.kv_heads;
+    const int size = max_rows_ / group_, first = static_cast<int>(block) * size;
+    return {number, static_cast<int>(number % shape_.kv_heads), first,
+            std::min(size, call_.tokens - first) * group_};
+}
+
+// --- the plan: what is to be done, in chunks that depend on the call alone
+
+void Attention::begin(const AttentionCall& call) {
+    call_ = call;
     const int size = max_rows_ / group_;
-    return std::min(size, call_.tokens - static_cast<int>(block) * size);
+    blocks_ = (call.tokens + size - 1) / size;
+    pairs_ = blocks_ * shape_.kv_heads;
+    plan(call);
+    prepare_memory();
+    next_.store(0, std::memory_order_release);
 }
 
-/// Cuts all runs into pieces of at most a chunk's keys and gathers pieces into chunks of about that many.
-void Attention::split(const AttentionCall& call) {
-    const size_t pairs = blocks_ * shape_.kv_heads;
-    const bool whole = pairs >= kEnoughItems;
-    size_t total = call.tail[0].tokens;
-    for (size_t run = 0; run < call.view_count; run++) total += call.views[run].tokens;
-    const size_t chunk_keys = std::max(kChunkKeys, total * pairs / kMostItems / kTileKeys * kTileKeys);
+void Attention::plan(const AttentionCall& call) {
+    exact_tokens_ = wave_tokens_ = 0;
+    for (size_t run = 0; run < call.exact_count; run++) exact_tokens_ += call.exact[run].tokens;
+    steady_tokens_ = exact_tokens_ + call.tail[0].tokens;
+    for (size_t run = 0; run < call.wave_count; run++) wave_tokens_ += call.wave[run].run.tokens;
+    whole_waves_ = call.wave_count > 0 && call.tokens > 1;
+    const bool whole = whole_waves_ || pairs_ >= kEnoughItems;
+    const size_t chunk_keys =
+        std::max(kChunkKeys, steady_tokens_ * pairs_ / kMostItems / kTileKeys * kTileKeys);
     pieces_.clear();
-    chunks_.assign(1, 0);
-    size_t in_chunk = 0, offset = 0;
-    for (uint32_t run = 0; run <= call.view_count; run++) {
-        const size_t tokens = run < call.view_count ? call.views[run].tokens : call.tail[0].tokens;
+    chunks_.clear();
+    plan_exact(whole, chunk_keys);
+    plan_waves(whole);
+}
+
+/// Cuts the exact runs and the tail into pieces of at most a chunk's keys and gathers pieces into chunks of about
+/// that many.
+void Attention::plan_exact(bool whole, size_t chunk_keys) {
+    size_t in_chunk = 0, offset = 0, first = 0;
+    for (uint32_t run = 0; run <= call_.exact_count; run++) {
+        const size_t tokens = run < call_.exact_count ? call_.exact[run].tokens : call_.tail[0].tokens;
         for (size_t begin = 0; begin < tokens;) {
             const size_t n = whole ? tokens - begin : std::min(chunk_keys, tokens - begin);
             if (!whole && in_chunk && in_chunk + n > chunk_keys) {
-                chunks_.push_back(pieces_.size());
+                chunks_.push_back({kSteady, first, pieces_.size()});
+                first = pieces_.size();
                 in_chunk = 0;
             }
             pieces_.push_back({run, begin, n, offset + begin});
@@ -56,125 +82,278 @@ void Attention::split(const AttentionCall& call) {
             begin += n;
         }
         offset += tokens;
-        if (run + 1 == call.view_count) view_tokens_ = offset;
     }
-    chunks_.push_back(pieces_.size());
-    total_tokens_ = offset;
-    chunk_count_ = chunks_.size() - 1;
+    chunks_.push_back({kSteady, first, pieces_.size()});
 }
 
-void Attention::begin(const AttentionCall& call) {
-    call_ = call;
-    const int size = max_rows_ / group_;
-    blocks_ = (call.tokens + size - 1) / size;
-    view_tokens_ = 0;
-    split(call);
-    const size_t pairs = blocks_ * shape_.kv_heads;
-    if (left_.size() < pairs) left_ = std::vector<std::atomic<uint32_t>>(pairs);
-    for (size_t i = 0; i < pairs; i++)
-        left_[i].store(static_cast<uint32_t>(chunk_count_), std::memory_order_relaxed);
-    partial_rows_ = std::min(max_rows_, call.tokens * group_);
-    const size_t floats = pairs * chunk_count_ * partial_rows_ * (shape_.dv + 2);
-    if (chunk_count_ > 1 && partials_.size() < floats) partials_.resize(floats);
-    if (call.mass && logits_.size() < static_cast<size_t>(query_heads_) * total_tokens_)
-        logits_.resize(static_cast<size_t>(query_heads_) * total_tokens_);
-    next_.store(0, std::memory_order_release);
+/// Clusters are counted per head; chunks are cut by the most that any head has.
+void Attention::plan_waves(bool whole) {
+    const auto add = [&](Zone zone, size_t count) {
+        const size_t each = whole ? std::max<size_t>(1, count) : kChunkKeys;
+        for (size_t begin = 0; begin < count; begin += each)
+            chunks_.push_back({zone, begin, std::min(count, begin + each)});
+    };
+    wave_clusters_ = 0;
+    size_t background = 0;
+    for (uint32_t head = 0; head < shape_.kv_heads; head++) {
+        size_t clusters = 0;
+        for (size_t run = 0; run < call_.wave_count; run++)
+            clusters += call_.wave[head * call_.wave_count + run].clusters.fine.count;
+        wave_clusters_ = std::max(wave_clusters_, clusters);
+        if (call_.background) background = std::max<size_t>(background, call_.background[head].count);
+    }
+    add(kCoarse, background);
+    if (call_.wave_count == 0) return;
+    const size_t tokens = std::min(wave_tokens_, call_.budget);
+    const size_t parts = whole ? 1 : std::max<size_t>(1, (tokens + kChunkKeys - 1) / kChunkKeys);
+    for (size_t part = 0; part < parts; part++) chunks_.push_back({kRetrieved, part, parts});
+    if (call_.estimate) add(kEstimated, wave_clusters_);
 }
+
+void Attention::prepare_memory() {
+    if (left_.size() < pairs_) left_ = std::vector<std::atomic<uint32_t>>(pairs_);
+    for (size_t i = 0; i < pairs_; i++)
+        left_[i].store(static_cast<uint32_t>(chunks_.size()), std::memory_order_relaxed);
+    partial_rows_ = std::min(max_rows_, call_.tokens * group_);
+    const bool split = chunks_.size() > 1 && !whole_waves_;
+    const size_t floats = pairs_ * chunks_.size() * partial_rows_ * (shape_.dv + 2);
+    if (split && partials_.size() < floats) partials_.resize(floats);
+    if (call_.mass) {
+        // Those of keys that no row sees are not written: -infinity is no mass.
+        logits_.assign(static_cast<size_t>(query_heads_) * steady_tokens_, -kInfinity);
+        retrieved_logits_.resize(std::max(retrieved_logits_.size(), static_cast<size_t>(query_heads_) * wave_tokens_));
+    }
+    score_chunks_ = 0;
+    if (call_.wave_count == 0 || whole_waves_) return;
+    score_chunks_ = std::max<size_t>(1, (wave_clusters_ + kChunkKeys - 1) / kChunkKeys);
+    for (uint32_t head = 0; head < shape_.kv_heads; head++) {
+        passes_[head].begin(call_.wave + head * call_.wave_count, call_.wave_count, group_);
+        to_score_[head].store(static_cast<uint32_t>(score_chunks_), std::memory_order_relaxed);
+        selected_[head].store(false, std::memory_order_relaxed);
+    }
+}
+
+// --- the work
 
 void Attention::work(int thread) {
-    const size_t items = blocks_ * shape_.kv_heads * chunk_count_;
-    // Late blocks see the most keys: taking them first evens out the end.
-    for (size_t taken; (taken = next_.fetch_add(1, std::memory_order_acq_rel)) < items;)
-        run_item(items - 1 - taken, thread);
+    const size_t scores = score_chunks_ * shape_.kv_heads;
+    const size_t items = scores + pairs_ * (whole_waves_ ? 1 : chunks_.size());
+    for (size_t taken; (taken = next_.fetch_add(1, std::memory_order_acq_rel)) < items;) {
+        if (taken < scores)
+            run_score_item(taken, thread);
+        else if (score_chunks_ > 0)
+            run_item(taken - scores, thread);
+        else // Late blocks see the most keys: taking them first evens out the end.
+            run_item(items - 1 - taken, thread);
+    }
 }
 
-Attention::Partial Attention::partial(size_t item) const {
-    float* base = const_cast<float*>(partials_.data()) + item * partial_rows_ * (shape_.dv + 2);
-    return {base, base + partial_rows_, base + 2 * partial_rows_};
+/// Items are taken in order: whoever waits for a selection waits for scores that other threads are at.
+void Attention::run_score_item(size_t item, int thread) {
+    const Pair which = pair(item % shape_.kv_heads);
+    const size_t chunk = item / shape_.kv_heads;
+    WavePass& pass = passes_[which.head];
+    gather_queries(which, queries(thread));
+    pass.score({queries(thread), which.rows, call_.soft_cap}, chunk * kChunkKeys,
+               std::min(pass.clusters(), (chunk + 1) * kChunkKeys), scratch(thread));
+    if (to_score_[which.head].fetch_sub(1, std::memory_order_acq_rel) != 1) return;
+    select(which, pass, thread);
+    selected_[which.head].store(true, std::memory_order_release);
+}
+
+void Attention::select(const Pair& which, WavePass& pass, int thread) {
+    pass.select(call_.budget, scratch(thread));
+    if (!call_.records) return;
+    HeadRecord& record = call_.records[which.head];
+    record.sampled = call_.sample;
+    if (call_.sample) record.sample = pass.sample({queries(thread), which.rows, call_.soft_cap}, scratch(thread));
 }
 
 void Attention::run_item(size_t item, int thread) {
-    const size_t chunk = item % chunk_count_, pair = item / chunk_count_;
-    const size_t block = pair / shape_.kv_heads;
-    const int head = static_cast<int>(pair % shape_.kv_heads);
-    const int first_token = static_cast<int>(block) * (max_rows_ / group_),
-              rows = block_tokens(block) * group_;
-
-    float* own = thread_buffer(thread) + attend_scratch_floats(max_rows_, shape_.dk, shape_.dv) +
-                 static_cast<size_t>(max_rows_) * shape_.dk;
-    const Partial local{own + static_cast<size_t>(max_rows_) * shape_.dv,
-                        own + static_cast<size_t>(max_rows_) * shape_.dv + max_rows_, own};
-    attend_pieces(head, first_token, rows, chunk, chunk_count_ == 1 ? local : partial(item), thread);
-    if (left_[pair].fetch_sub(1, std::memory_order_acq_rel) != 1) return;
-
-    if (chunk_count_ > 1) { // log-sum-exp merge, in the order of the keys
-        std::fill_n(local.m, rows, -std::numeric_limits<float>::infinity());
-        for (size_t c = 0; c < chunk_count_; c++) {
-            const Partial part = partial(pair * chunk_count_ + c);
-            for (int r = 0; r < rows; r++) local.m[r] = std::max(local.m[r], part.m[r]);
-        }
-        std::fill_n(local.l, rows, 0.0f);
-        std::fill_n(local.o, static_cast<size_t>(rows) * shape_.dv, 0.0f);
-        for (size_t c = 0; c < chunk_count_; c++) {
-            const Partial part = partial(pair * chunk_count_ + c);
-            for (int r = 0; r < rows; r++) {
-                const float factor = part.l[r] > 0 ? std::exp(part.m[r] - local.m[r]) : 0.0f;
-                local.l[r] += factor * part.l[r];
-                for (uint32_t d = 0; d < shape_.dv; d++)
-                    local.o[r * shape_.dv + d] += factor * part.o[r * shape_.dv + d];
-            }
-        }
+    if (whole_waves_) {
+        const Pair which = pair(item);
+        WavePass& pass = passes_[thread];
+        gather_queries(which, queries(thread));
+        pass.begin(call_.wave + which.head * call_.wave_count, call_.wave_count, which.rows);
+        pass.score({queries(thread), which.rows, call_.soft_cap}, 0, pass.clusters(), scratch(thread));
+        select(which, pass, thread);
+        clear(local(thread), which.rows);
+        for (const Chunk& chunk : chunks_) run_chunk(which, chunk, &pass, local(thread), thread);
+        return finish(which, &pass, local(thread));
     }
-    for (int r = 0; r < rows; r++) {
-        uint8_t* to = call_.out + (first_token + r / group_) * call_.out_token_stride +
-                      (head * group_ + r % group_) * call_.out_head_stride;
-        for (uint32_t d = 0; d < shape_.dv; d++)
-            reinterpret_cast<float*>(to)[d] = local.o[r * shape_.dv + d] / local.l[r];
+    // With a selection to wait for, all heads' steady chunks come first.
+    const bool waits = score_chunks_ > 0;
+    const size_t number = waits ? item % pairs_ : item / chunks_.size();
+    const size_t chunk = waits ? item / pairs_ : item % chunks_.size();
+    const Pair which = pair(number);
+    WavePass* pass = waits ? &passes_[which.head] : nullptr;
+    gather_queries(which, queries(thread));
+    const Partial to = chunks_.size() == 1 ? local(thread) : partial(number, chunk);
+    clear(to, which.rows);
+    run_chunk(which, chunks_[chunk], pass, to, thread);
+    if (left_[number].fetch_sub(1, std::memory_order_acq_rel) != 1) return;
+    if (chunks_.size() > 1) merge(which, local(thread));
+    finish(which, pass, local(thread));
+}
+
+void Attention::run_chunk(const Pair& which, const Chunk& chunk, WavePass* pass, const Partial& to, int thread) {
+    AttendBlock block{};
+    block.q = queries(thread), block.rows = which.rows;
+    block.dk = static_cast<int>(shape_.dk), block.dv = static_cast<int>(shape_.dv), block.type = shape_.type;
+    block.group = group_, block.soft_cap = call_.soft_cap, block.first_key = kNoWindow;
+    block.m = to.m, block.l = to.l, block.o = to.o, block.scratch = scratch(thread);
+    if (chunk.zone == kSteady) return attend_pieces(which, chunk, block);
+    if (chunk.zone == kCoarse) return attend_background(which, chunk, block);
+    if (!whole_waves_)
+        while (!selected_[which.head].load(std::memory_order_acquire)) std::this_thread::yield();
+    if (chunk.zone == kEstimated)
+        return pass->estimate(chunk.begin, std::min(chunk.end, pass->clusters()), which.rows, to.m, to.l, to.o,
+                              scratch(thread));
+    if (call_.mass) {
+        block.logits = retrieved_logits_.data() + static_cast<size_t>(which.head) * group_ * wave_tokens_;
+        block.logits_stride = wave_tokens_;
+    }
+    pass->attend_retrieved(chunk.begin, chunk.end, block);
+}
+
+void Attention::attend_pieces(const Pair& which, const Chunk& chunk, AttendBlock& block) {
+    block.logits_stride = steady_tokens_;
+    for (size_t i = chunk.begin; i < chunk.end; i++) {
+        const Piece& piece = pieces_[i];
+        const bool tail = piece.run == call_.exact_count;
+        const KvRun& run = tail ? call_.tail[which.head] : call_.exact[which.head * call_.exact_count + piece.run];
+        if (run.bias == -kInfinity) continue; // not even an infinite or undefined number of it may count
+        block.k = static_cast<const uint8_t*>(run.k) + piece.begin * shape_.key_bytes();
+        block.v = static_cast<const uint8_t*>(run.v) + piece.begin * shape_.value_bytes();
+        block.keys = static_cast<int>(piece.count);
+        block.bias = run.bias;
+        // Token t of the block is the tail's token (tail tokens - call tokens + t) and sees itself.
+        const int64_t edge = static_cast<int64_t>(run.tokens) - call_.tokens + which.first_token + 1 -
+                             static_cast<int64_t>(piece.begin);
+        block.first_visible = tail ? static_cast<int>(edge) : block.keys + which.rows;
+        if (call_.window > 0) {
+            // Where the piece begins, counted from the block's first token.
+            const int64_t at = tail ? 1 - edge
+                                    : run.position + static_cast<int64_t>(piece.begin) - call_.position - which.first_token;
+            block.first_key = static_cast<int>(std::max<int64_t>(kNoWindow, 1 - call_.window - at));
+        }
+        if (block.first_visible + (which.rows - 1) / group_ <= 0 || block.first_key >= block.keys) continue;
         if (call_.mass)
-            kernels().add_mass(logits_.data() + (head * group_ + r) * total_tokens_, local.m[r], local.l[r],
-                               call_.mass + head * view_tokens_, view_tokens_);
+            block.logits = logits_.data() + static_cast<size_t>(which.head) * group_ * steady_tokens_ + piece.offset;
+        kernels().attend(block);
     }
 }
 
-void Attention::gather_queries(int head, int first_token, int rows, float* q) const {
-    for (int r = 0; r < rows; r++) {
+void Attention::attend_background(const Pair& which, const Chunk& chunk, AttendBlock& block) {
+    const Summaries& background = call_.background[which.head];
+    const size_t end = std::min<size_t>(chunk.end, background.count);
+    if (chunk.begin >= end) return;
+    block.k = static_cast<const uint8_t*>(background.keys) + chunk.begin * shape_.key_bytes();
+    block.v = static_cast<const uint8_t*>(background.values) + chunk.begin * shape_.value_bytes();
+    block.keys = block.first_visible = static_cast<int>(end - chunk.begin);
+    block.biases = background.log_sizes + chunk.begin;
+    kernels().attend(block);
+}
+
+// --- results
+
+/// Log-sum-exp, in the order of the chunks.
+void Attention::merge(const Pair& which, const Partial& to) const {
+    clear(to, which.rows);
+    for (size_t c = 0; c < chunks_.size(); c++)
+        for (int r = 0; r < which.rows; r++) to.m[r] = std::max(to.m[r], partial(which.number, c).m[r]);
+    for (size_t c = 0; c < chunks_.size(); c++) {
+        const Partial part = partial(which.number, c);
+        for (int r = 0; r < which.rows; r++) {
+            if (part.l[r] <= 0) continue;
+            const float factor = std::exp(part.m[r] - to.m[r]);
+            to.l[r] += factor * part.l[r];
+            for (uint32_t d = 0; d < shape_.dv; d++) to.o[r * shape_.dv + d] += factor * part.o[r * shape_.dv + d];
+        }
+    }
+}
+
+void Attention::add_sinks(const Pair& which, const Partial& state) const {
+    for (int r = 0; r < which.rows; r++) {
+        const float sink = call_.sinks[which.head * group_ + r % group_];
+        const float m = std::max(state.m[r], sink), factor = std::exp(state.m[r] - m);
+        state.l[r] = state.l[r] * factor + std::exp(sink - m);
+        for (uint32_t d = 0; d < shape_.dv; d++) state.o[r * shape_.dv + d] *= factor;
+        state.m[r] = m;
+    }
+}
+
+void Attention::finish(const Pair& which, WavePass* pass, const Partial& state) {
+    if (call_.sinks) add_sinks(which, state);
+    for (int r = 0; r < which.rows; r++) {
+        uint8_t* to = call_.out + (which.first_token + r / group_) * call_.out_token_stride +
+                      (which.head * group_ + r % group_) * call_.out_head_stride;
+        for (uint32_t d = 0; d < shape_.dv; d++)
+            reinterpret_cast<float*>(to)[d] = state.o[r * shape_.dv + d] / state.l[r];
+    }
+    if (call_.records) record(which, pass, state);
+    if (call_.mass) add_mass(which, pass, state);
+}
+
+/// The chunks tell the zones apart. With a single chunk all is steady, and so are sinks.
+void Attention::record(const Pair& which, const WavePass* pass, const Partial& state) const {
+    HeadRecord& record = call_.records[which.head];
+    std::fill_n(record.zones, static_cast<int>(kZones), 0.0f);
+    for (size_t c = 0; c < chunks_.size(); c++)
+        for (int r = 0; r < which.rows; r++) {
+            const Partial part = chunks_.size() == 1 ? state : partial(which.number, c);
+            if (part.l[r] > 0)
+                record.zones[chunks_[c].zone] += std::exp(part.m[r] - state.m[r]) * part.l[r] / state.l[r] / which.rows;
+        }
+    if (call_.sinks && chunks_.size() > 1)
+        for (int r = 0; r < which.rows; r++)
+            record.zones[kSteady] += std::exp(call_.sinks[which.head * group_ + r] - state.m[r]) / state.l[r] / which.rows;
+    record.retrieved_clusters = pass ? static_cast<uint32_t>(pass->retrieved_clusters()) : 0;
+    record.retrieved_tokens = pass ? static_cast<uint32_t>(pass->retrieved_tokens()) : 0;
+    const size_t background = call_.background ? call_.background[which.head].count : 0;
+    const size_t clusters = pass ? pass->clusters() : 0;
+    record.bytes = (steady_tokens_ + record.retrieved_tokens + background) * (shape_.key_bytes() + shape_.value_bytes()) +
+                   clusters * (shape_.key_bytes() + (call_.estimate ? shape_.value_bytes() : 0));
+}
+
+void Attention::add_mass(const Pair& which, WavePass* pass, const Partial& state) {
+    float* mass = call_.mass + which.head * (exact_tokens_ + wave_tokens_);
+    for (int r = 0; r < which.rows; r++) {
+        const size_t row = which.head * group_ + r;
+        kernels().add_mass(logits_.data() + row * steady_tokens_, nullptr, state.m[r], state.l[r], mass, exact_tokens_);
+        if (pass)
+            pass->add_retrieved_mass(retrieved_logits_.data() + row * wave_tokens_, state.m[r], state.l[r],
+                                     mass + exact_tokens_);
+    }
+}
+
+// --- memory
+
+void Attention::gather_queries(const Pair& which, float* q) const {
+    for (int r = 0; r < which.rows; r++) {
         const float* from =
-            reinterpret_cast<const float*>(call_.q + (first_token + r / group_) * call_.q_token_stride +
-                                           (head * group_ + r % group_) * call_.q_head_stride);
+            reinterpret_cast<const float*>(call_.q + (which.first_token + r / group_) * call_.q_token_stride +
+                                           (which.head * group_ + r % group_) * call_.q_head_stride);
         for (uint32_t d = 0; d < shape_.dk; d++) q[r * shape_.dk + d] = from[d] * call_.scale;
     }
 }
 
-void Attention::attend_pieces(int head, int first_token, int rows, size_t chunk, const Partial& to,
-                              int thread) {
-    float* scratch = thread_buffer(thread);
-    float* q = scratch + attend_scratch_floats(max_rows_, shape_.dk, shape_.dv);
-    gather_queries(head, first_token, rows, q);
-    std::fill_n(to.m, rows, -std::numeric_limits<float>::infinity());
-    std::fill_n(to.l, rows, 0.0f);
-    std::fill_n(to.o, static_cast<size_t>(rows) * shape_.dv, 0.0f);
+void Attention::clear(const Partial& state, int rows) const {
+    std::fill_n(state.m, rows, -kInfinity);
+    std::fill_n(state.l, rows, 0.0f);
+    std::fill_n(state.o, static_cast<size_t>(rows) * shape_.dv, 0.0f);
+}
 
-    AttendBlock block{};
-    block.q = q, block.rows = rows, block.dk = shape_.dk, block.dv = shape_.dv, block.type = shape_.type;
-    block.group = group_, block.m = to.m, block.l = to.l, block.o = to.o, block.scratch = scratch;
-    block.logits_stride = total_tokens_;
-    for (size_t i = chunks_[chunk]; i < chunks_[chunk + 1]; i++) {
-        const Piece& piece = pieces_[i];
-        const bool tail = piece.run == call_.view_count;
-        const KvRun& run = tail ? call_.tail[head] : call_.views[head * call_.view_count + piece.run];
-        block.k = static_cast<const uint8_t*>(run.k) + piece.begin * shape_.key_bytes();
-        block.v = static_cast<const uint8_t*>(run.v) + piece.begin * shape_.value_bytes();
-        block.keys = static_cast<int>(piece.tokens);
-        block.bias = run.bias;
-        // Token t of the block is the tail's token (tail tokens - call tokens + t) and sees itself.
-        const int64_t edge = static_cast<int64_t>(run.tokens) - call_.tokens + first_token + 1 -
-                             static_cast<int64_t>(piece.begin);
-        block.first_visible = tail ? static_cast<int>(edge) : block.keys;
-        if (block.first_visible + (rows - 1) / group_ <= 0) continue;
-        if (call_.mass)
-            block.logits = logits_.data() + static_cast<size_t>(head) * group_ * total_tokens_ + piece.offset;
-        kernels().attend(block);
-    }
+Attention::Partial Attention::partial(size_t pair, size_t chunk) const {
+    float* base = const_cast<float*>(partials_.data()) +
+                  (pair * chunks_.size() + chunk) * partial_rows_ * (shape_.dv + 2);
+    return {base, base + partial_rows_, base + 2 * partial_rows_};
+}
+
+Attention::Partial Attention::local(int thread) const {
+    float* base = queries(thread) + static_cast<size_t>(max_rows_) * shape_.dk;
+    return {base + static_cast<size_t>(max_rows_) * shape_.dv,
+            base + static_cast<size_t>(max_rows_) * shape_.dv + max_rows_, base};
 }
 
 } // namespace wave

@@ -34,7 +34,8 @@ struct KvRun {
     const void* k;
     const void* v;
     size_t tokens;
-    float bias; ///< added to every attention logit
+    float bias = 0;       ///< added to every attention logit
+    int64_t position = 0; ///< of the first token; only told by sliding windows
 };
 
 struct FreeDeleter {
@@ -73,7 +74,7 @@ class KvTail {
     /// The first n tokens, whether or not they are declared yet.
     KvRun run(uint32_t layer, uint32_t head, size_t n) const {
         const size_t i = layer * shape_.kv_heads + head;
-        return {keys_[i].get(), values_[i].get(), n, 0.0f};
+        return {keys_[i].get(), values_[i].get(), n};
     }
 
   private:

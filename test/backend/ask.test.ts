@@ -3,7 +3,8 @@ import { spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync, rmSync, truncateSync, utimesSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import test from 'node:test';
-import { AskRequest, IndexRequest, StoreRequest, type Progress } from '../../backend/protocol.ts';
+import { AskRequest, IndexRequest, StoreRequest } from '../../backend/protocol.ts';
+import type { AskParams, AskResult, Progress } from '../../backend/protocol.ts';
 import { code, ended, Lab, logged, writeFiles } from './harness.ts';
 
 /** Too long to be read in one sequence. */
@@ -70,12 +71,69 @@ test('every segment stands right behind the frame, the question behind the longe
 test('segments that the question is not about are turned down, not off', async (t) => {
   const words = ['apple', 'banana', 'cherry', 'date', 'elder', 'fig'];
   const lab = new Lab(t, Object.fromEntries(words.map((word) => [`${word}.ts`, code(word)])));
-  await lab.ask(await lab.client(), 'What do fig1 and fig2 return?');
+  await lab.ask(await lab.client(), 'What does fig1 return?');
   const [frame, ...segments] = lab.passes().at(-1)?.views ?? [];
-  assert.equal(frame, 0);
+  assert.equal(frame, 'exact 0');
   assert.equal(segments.length, 1 + words.length, 'the list of files and every file');
-  assert.equal(segments.at(-1), 0, 'fig.ts');
-  assert.ok(segments.includes(-4));
+  assert.equal(segments.at(-1), 'exact 0', 'fig.ts');
+  assert.equal(segments.filter((view) => view === 'coarse -4').length, words.length);
+});
+
+const fruits = ['apple', 'banana', 'cherry', 'date', 'elder', 'fig'];
+const orchard = Object.fromEntries(fruits.map((word) => [`src/${word}.ts`, code(word)]));
+const chosen = (result: AskResult) =>
+  result.gate?.segments.map(({ paths, reason }) => `${paths.join()} ${reason}`);
+
+test('pinned files are looked at too, dropped ones not at all', async (t) => {
+  const lab = new Lab(t, orchard);
+  const client = await lab.client();
+  const more = { pin: ['src/apple.ts'], drop: ['./src/date.ts'], others: 'estimate' as const };
+  const result = await client.request(AskRequest, lab.params('What does banana7 return?', more));
+  assert.deepEqual(chosen(result), ['src/apple.ts pinned', 'src/banana.ts words']);
+  assert.equal(lab.passes().at(-1)?.views.length, 1 + 1 + fruits.length - 1, 'frame, list, all but date.ts');
+});
+
+test('with others masked only the chosen segments are there, with the gate off all of them', async (t) => {
+  const lab = new Lab(t, orchard);
+  const client = await lab.client();
+  const views = async (more: Partial<AskParams>) => {
+    const result = await client.request(AskRequest, lab.params('What do fig1 and apple2 return?', more));
+    return { result, views: lab.passes().at(-1)?.views };
+  };
+  const masked = await views({ others: 'mask', mode: 'wave' });
+  assert.deepEqual(masked.views, ['exact 0', 'wave 0', 'wave 0']);
+  assert.equal(masked.result.mode, 'wave');
+  assert.equal(masked.result.gate?.others, 'masked');
+  const off = await views({ gate: 'off' });
+  assert.deepEqual(off.views, ['exact 0', ...Array.from({ length: 1 + fruits.length }, () => 'wave 0')]);
+  assert.equal(off.result.gate, null);
+  const exact = await views({ mode: 'exact', gate: 1 });
+  assert.equal(exact.views?.filter((view) => view === 'exact -4').length, fruits.length);
+});
+
+test('a sentence about another file makes it visible, and the looks and passages say so', async (t) => {
+  const lab = new Lab(t, orchard);
+  const answer = 'It calls cherry3 and cherry4 of cherry.ts. That is all.';
+  const client = await lab.client({ FAKE_ANSWER: answer });
+  const result = await client.request(AskRequest, lab.params('What does banana7 return?'));
+  assert.deepEqual(
+    result.gate?.looks.map(({ end, added, removed }) => [answer.slice(0, end), added.paths, removed]),
+    [['It calls cherry3 and cherry4 of cherry.ts.', ['src/cherry.ts'], null]],
+  );
+  assert.deepEqual(
+    result.passages.map(({ start, end }) => answer.slice(start, end)),
+    ['It calls cherry3 and cherry4 of cherry.ts.', 'That is all.'],
+  );
+  assert.ok(result.passages[1]?.citations.some(({ file }) => file === 'src/cherry.ts'));
+  assert.equal(result.steps.steady.length, answer.length);
+  assert.deepEqual(result.attention.layers, [[0.1, 0.3]]);
+  assert.equal(result.attention.recall, null);
+});
+
+test('the prefill says what the index and the disk took', async (t) => {
+  const lab = new Lab(t, { 'main.ts': 'export {};\n' });
+  const { timing } = await lab.ask(await lab.client());
+  assert.deepEqual([timing.indexMs, timing.diskMs], [2, 4], 'frame and one segment');
 });
 
 test('a cancelled reading keeps what was finished, and the next one goes on', async (t) => {
@@ -181,7 +239,7 @@ test('a damaged snapshot is made anew', async (t) => {
   const [manifest] = lab.stored('.json').filter((file) => file.includes('/snapshots/'));
   assert.ok(manifest);
   const saved = JSON.parse(readFileSync(manifest, 'utf8')) as object;
-  writeFileSync(manifest, JSON.stringify({ ...saved, focus: '{}' }));
+  writeFileSync(manifest, JSON.stringify({ ...saved, lexical: '{}' }));
   assert.equal((await lab.ask(client)).timing.prefillTokens, 0);
 });
 
@@ -238,10 +296,13 @@ test('bad questions and modes are refused in words', async (t) => {
     code: 'questionTooLong',
     message: /12,\d+ tokens .* room for \d,\d+: shorten it/,
   });
-  await assert.rejects(client.request(AskRequest, lab.params('Where?', { mode: 'wave' })), {
+  await assert.rejects(client.request(AskRequest, lab.params('Where?', { pin: ['src/none.ts'] })), {
     code: 'usage',
-    message: /--mode exact/,
+    message: /no file or folder src\/none\.ts/,
   });
+  for (const wrong of [{ gate: 33 }, { gate: 0.5 }, { budget: 1.5 }]) {
+    await assert.rejects(client.request(AskRequest, lab.params('Where?', wrong)), { code: 'usage' });
+  }
   await assert.rejects(client.request(AskRequest, lab.params('Where?', { ramBytes: 100 })), {
     code: 'outOfMemory',
     message: /100 B/,

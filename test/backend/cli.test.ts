@@ -5,7 +5,7 @@ import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import test from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { Lab } from './harness.ts';
+import { code as codeOf, Lab } from './harness.ts';
 
 const cli = fileURLToPath(new URL('../../backend/cli.ts', import.meta.url));
 
@@ -57,10 +57,31 @@ test('with --json stdout holds one line per question and nothing else', async (t
   const [first, second] = answers;
   assert.ok(first && second);
   const keys = ['id', 'question', 'answer', 'citations', 'context', 'timing', 'memory'];
+  keys.push('mode', 'gate', 'attention', 'steps', 'passages');
   assert.deepEqual(Object.keys(first), keys);
   assert.deepEqual(Object.keys(first.context ?? {}), ['tokens', 'files', 'excluded', 'coverage']);
   assert.deepEqual(Object.keys(first.memory ?? {}), ['ramBytes', 'diskBytes', 'gpuBytes']);
   assert.equal((second.timing as { prefillTokens: number }).prefillTokens, 0);
+});
+
+test('an answer for people says what was read closely', async (t) => {
+  const words = ['apple', 'banana', 'cherry', 'date'];
+  const lab = new Lab(t, Object.fromEntries(words.map((word) => [`${word}.ts`, codeOf(word)])));
+  const args = ask(
+    lab,
+    'What does banana7 return?',
+    '--pin',
+    'date.ts',
+    '--others',
+    'mask',
+    '--mode',
+    'wave',
+  );
+  const { stdout } = await run(lab, args).ended;
+  assert.match(
+    stdout,
+    /\nRead closely: date\.ts:1-\d+ \(pinned\), banana\.ts:1-\d+ \(words\); the other \d+ % left out\n/,
+  );
 });
 
 test('errors are one sentence on stderr and an exit code', async (t) => {
@@ -68,7 +89,9 @@ test('errors are one sentence on stderr and an exit code', async (t) => {
   const cases: [string[], number, RegExp][] = [
     [ask(lab, ''), 13, /^The question is empty: .*\n$/],
     [['ask', 'x', '--repo', path.join(lab.root, 'none')], 3, /^There is no folder .*\n$/],
-    [ask(lab, 'x', '--mode', 'wave'), 2, /^The wave index .*\n$/],
+    [ask(lab, 'x', '--gate', '99'), 2, /^"99" is no width of the gate: .*\n$/],
+    [ask(lab, 'x', '--budget', 'much'), 2, /^"much" is not a share: .*\n$/],
+    [ask(lab, 'x', '--pin', 'none.ts'), 2, /no file or folder none\.ts .*\n$/],
     [ask(lab, 'x', '--ram', 'much'), 2, /^"much" is not a size: .*\n$/],
     [ask(lab), 2, /^Nothing to ask, .*\n$/],
     [['unknown'], 2, /^error: unknown command/],
@@ -117,5 +140,5 @@ test('serve prints the handshake and ends on Ctrl+C', async (t) => {
   child.stdout?.once('data', () => child.kill('SIGINT'));
   const { code, stdout } = await ended;
   assert.equal(code, 0);
-  assert.match(stdout, /^\{"port":\d+,"pid":\d+,"protocol":1\}\n$/);
+  assert.match(stdout, /^\{"port":\d+,"pid":\d+,"protocol":2\}\n$/);
 });

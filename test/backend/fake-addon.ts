@@ -1,16 +1,21 @@
 /**
  * A stand-in for the native addon that needs no model: a token is a byte, K/V is the tokens themselves, and the answer
- * is whatever FAKE_ANSWER says. A forward pass can be made to hang until it is cancelled, so that tests of cancel and
+ * is whatever FAKE_ANSWER says. Every head's
+ * attention goes to the segments that share long words with what was passed. A forward pass can be made to hang until it is cancelled, so that tests of cancel and
  * kill need no timing: FAKE_HOLD names a text whose pass never ends. FAKE_LOADING makes a model load for ever on
  * another thread. FAKE_LOG names a file for what was passed.
  */
 import { pbkdf2 } from 'node:crypto';
 import fs from 'node:fs';
 import type {
+  AttentionReport,
+  Budget,
+  Head,
   NativeModel,
   NativeModelInfo,
   NativeSegment,
   NativeSession,
+  StepRecord,
   View,
 } from '../../backend/engine/native.ts';
 
@@ -46,11 +51,23 @@ const model: NativeModel = {
   close: () => undefined,
 };
 
+interface Stored extends NativeSegment {
+  text: string;
+}
+
+const textOf = (tokens: Int32Array) => Buffer.from(tokens).toString('latin1');
+const longWords = (text: string) => new Set(text.match(/\w{5,}/g));
+const describe = ({ detail, bias }: View) => `${detail} ${bias}`;
+
 class Session implements NativeSession {
   #views: View[] = [];
   #tail = '';
   #steps = 0;
   #evidence: Float32Array[] = [];
+  #counted = 0;
+  #heads: readonly Head[] = [];
+  #queries = '';
+  #estimates = true;
   #release: () => void = () => undefined;
 
   reset(views: View[]): void {
@@ -60,18 +77,48 @@ class Session implements NativeSession {
     this.#evidence = [];
   }
 
+  look(views: View[]): void {
+    this.#views = views;
+  }
+
+  setBudget({ estimate }: Budget): void {
+    this.#estimates = estimate;
+  }
+
+  watch(heads: readonly Head[]): void {
+    this.#heads = heads;
+    this.#queries = '';
+  }
+
+  probe(tokens: Int32Array): Promise<void> {
+    this.#queries += textOf(tokens);
+    return Promise.resolve();
+  }
+
+  headMass(segments: NativeSegment[]): Promise<Float32Array> {
+    const words = longWords(this.#queries);
+    this.#queries = '';
+    const shares = segments.map((segment) => {
+      const held = longWords((segment as Stored).text);
+      return [...words].filter((word) => held.has(word)).length;
+    });
+    return Promise.resolve(Float32Array.from(this.#heads.flatMap(() => shares)));
+  }
+
   async forward(tokens: Int32Array, position: number, sample: boolean): Promise<number> {
-    const text = Buffer.from(tokens).toString('latin1');
+    const text = textOf(tokens);
     if (process.env.FAKE_HOLD && text.includes(process.env.FAKE_HOLD)) {
       fs.writeSync(2, 'fake: holding\n');
       await new Promise<void>((resolve) => (this.#release = resolve));
       throw failure('Cancelled', 'cancelled');
     }
     if (process.env.FAKE_LOG) {
-      const pass = { position, tokens: tokens.length, views: this.#views.map(({ bias }) => bias), text };
+      const pass = { position, tokens: tokens.length, views: this.#views.map(describe), text };
       fs.appendFileSync(process.env.FAKE_LOG, `${JSON.stringify(pass)}\n`);
     }
     this.#tail += text;
+    if (this.#heads.length > 0) this.#queries += text;
+    if (tokens.length === 1) this.#counted++;
     if (!sample) return -1;
     for (const mass of this.#evidence) for (let i = 0; i < mass.length; i++) mass[i] = (mass[i] ?? 0) + 1;
     return Buffer.from(process.env.FAKE_ANSWER ?? 'It is in main.ts.')[this.#steps++] ?? END;
@@ -100,8 +147,44 @@ class Session implements NativeSession {
     return Promise.resolve();
   }
 
+  saveSeconds(): { index: number; disk: number } {
+    return { index: 0.001, disk: 0.002 };
+  }
+
   startEvidence(): void {
-    this.#evidence = this.#views.map(({ segment }) => new Float32Array(segment.tokens));
+    this.#counted = 0;
+    this.#evidence = this.#views.map(
+      ({ segment, detail }) => new Float32Array(detail === 'coarse' ? 0 : segment.tokens),
+    );
+  }
+
+  stepRecord(): StepRecord {
+    return {
+      steady: 0.5,
+      retrieved: 0.25,
+      estimated: this.#estimates ? 0.25 : 0,
+      coarse: 0,
+      clusters: 3,
+      copying: false,
+    };
+  }
+
+  attentionReport(): AttentionReport {
+    return {
+      steps: this.#counted,
+      copyingSteps: 0,
+      layers: 1,
+      kvHeads: 2,
+      zones: Float32Array.of(0.5, 0.25, 0.25, 0, 0.5, 0.25, 0.25, 0),
+      retrievedTokens: Float32Array.of(10, 30),
+      retrievedClusters: Float32Array.of(1, 2),
+      waveTokens: 100,
+      waveClusters: 7,
+      bytesPerStep: 1000,
+      samples: 0,
+      recall: 0,
+      captured: 0,
+    };
   }
 
   takeEvidence(): Float32Array[] {
@@ -129,7 +212,7 @@ export function createSession(): NativeSession {
   return new Session();
 }
 
-export function openSegment(path: string): NativeSegment {
+export function openSegment(path: string): Stored {
   let stored: { text: string; meta: string };
   try {
     stored = JSON.parse(fs.readFileSync(path, 'utf8')) as typeof stored;
@@ -137,5 +220,5 @@ export function openSegment(path: string): NativeSegment {
     throw failure('SegmentCorrupt', `${path} is not a segment`);
   }
   const tokens = stored.text.length;
-  return { tokens, bytes: tokens * 4, meta: stored.meta, close: () => undefined };
+  return { ...stored, tokens, bytes: tokens * 4, indexBytes: tokens, close: () => undefined };
 }

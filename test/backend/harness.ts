@@ -16,7 +16,8 @@ const fakeAddon = fileURLToPath(new URL('./fake-addon.ts', import.meta.url));
 export interface Pass {
   position: number;
   tokens: number;
-  views: number[];
+  /** Detail and bias, like `exact 0`. */
+  views: string[];
   text: string;
 }
 

@@ -1,5 +1,7 @@
 /** What a benchmark tells: one figure per metric, ours against a peer measured in the same run. */
 
+import os from 'node:os';
+
 /** One line of `--json`. `peer`, `peerName` and `ratio` are null where there is nothing to compare with. */
 export interface Figure {
   suite: string;
@@ -21,6 +23,8 @@ export interface SuiteOptions {
   /** An id of the catalogue or a path. */
   model: string;
   threads: number;
+  /** The tree that the cases of a repository read. */
+  repo: string;
   /** Leave ours out: what the peer does on this machine. */
   peerOnly: boolean;
   /** Tells a person what is being measured. */
@@ -30,6 +34,18 @@ export interface SuiteOptions {
 export interface Suite {
   cases: readonly string[];
   run(name: string, options: SuiteOptions): Promise<Figure[]>;
+}
+
+/** One suite of the cases of several. */
+export function together(...suites: Suite[]): Suite {
+  return {
+    cases: suites.flatMap(({ cases }) => cases),
+    run: (name, options) => {
+      const suite = suites.find(({ cases }) => cases.includes(name));
+      if (!suite) throw new Error(`no case ${name}`);
+      return suite.run(name, options);
+    },
+  };
 }
 
 /** @returns NaN for no samples */
@@ -50,6 +66,11 @@ export interface Comparison extends Pick<
 > {
   ours: readonly number[];
   peer: readonly number[];
+}
+
+/** What every figure about a model tells. */
+export function machine({ model, threads, quick }: SuiteOptions): Figure['conditions'] {
+  return { model, threads, cpu: os.cpus()[0]?.model.trim() ?? 'unknown', quick };
 }
 
 /** The figure of interleaved repeats of both sides. */

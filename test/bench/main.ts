@@ -1,13 +1,21 @@
 /** `npm run bench -- SUITE [--case NAME] [--quick] [--json]`. */
 import os from 'node:os';
+import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { endOnSignals } from '../../scripts/children.mjs';
-import { table, type Figure, type Suite } from './figure.ts';
+import { at } from '../../scripts/paths.mjs';
+import { deepDecode } from './depth.ts';
+import { table, together, type Figure, type Suite } from './figure.ts';
+import { repositoryPrefill } from './repository.ts';
 import { scan } from './scan.ts';
 import { decode, prefill } from './speed.ts';
 
-const suites: Record<string, Suite> = { decode, prefill, scan };
-const usage = `usage: npm run bench -- SUITE [--case NAME] [--quick] [--json] [--model ID|PATH] [--threads N] [--peer-only]
+const suites: Record<string, Suite> = {
+  decode: together(decode, deepDecode),
+  prefill: together(prefill, repositoryPrefill),
+  scan,
+};
+const usage = `usage: npm run bench -- SUITE [--case NAME] [--quick] [--json] [--model ID|PATH] [--threads N] [--repo DIR] [--peer-only]
 ${Object.entries(suites)
   .map(([name, { cases }]) => `  ${name}: ${cases.join(', ')}`)
   .join('\n')}
@@ -22,6 +30,7 @@ async function main(): Promise<number> {
       json: { type: 'boolean', default: false },
       model: { type: 'string', default: 'qwen2.5-coder-0.5b' },
       threads: { type: 'string', default: String(Math.min(8, os.availableParallelism())) },
+      repo: { type: 'string', default: at() },
       'peer-only': { type: 'boolean', default: false },
     },
   });
@@ -35,6 +44,8 @@ async function main(): Promise<number> {
   for (const caseName of values.case === undefined ? suite.cases : [values.case]) {
     const results = await suite.run(caseName, {
       ...{ quick: values.quick, model: values.model, threads, peerOnly: values['peer-only'] },
+      // npm runs scripts in the package's folder.
+      repo: path.resolve(process.env.INIT_CWD ?? process.cwd(), values.repo),
       say: (text) => void process.stderr.write(`${text}\n`),
     });
     figures.push(...results);

@@ -1,9 +1,9 @@
 /** Measures the addon in a process of its own: `node --import tsx ours.ts MEASUREMENT` prints `{isa, samples}`. */
 import { loadAddon, type NativeSession } from '../../backend/engine/native.ts';
 import type { Measurement } from './measurement.ts';
+import { tokenSource, type TokenSource } from './tokens.ts';
 
 const CHUNK = 512;
-type TokenSource = (count: number) => Int32Array;
 
 async function main({ kind, depth, tokens, repeats, threads, model: file }: Measurement): Promise<void> {
   const addon = loadAddon();
@@ -39,16 +39,6 @@ async function prefill(
     const size = Math.min(CHUNK, count - done);
     await session.forward(next(size), position + done, done + size === count);
   }
-}
-
-/** The same tokens in every run: a linear congruential generator, its high bits. */
-function tokenSource(vocabulary: number): TokenSource {
-  let state = 1;
-  return (count) =>
-    Int32Array.from({ length: count }, () => {
-      state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-      return Math.floor((state / 2 ** 32) * vocabulary);
-    });
 }
 
 void main(JSON.parse(process.argv[2] ?? '') as Measurement);

@@ -1,13 +1,10 @@
 /** Tokens per second of the bare engine against llama-bench: the same weights, libraries and threads, turn by turn. */
-import os from 'node:os';
-import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
-import { capture } from '../../scripts/children.mjs';
-import { at } from '../../scripts/paths.mjs';
-import { compare, type Figure, type Suite, type SuiteOptions } from './figure.ts';
+import { compare, machine, type Figure, type Suite, type SuiteOptions } from './figure.ts';
 import type { Measurement } from './measurement.ts';
 import { modelPath } from './model.ts';
 import { buildPeer, measurePeer } from './peer.ts';
+import { runScript } from './script.ts';
 
 type Shape = Pick<Measurement, 'kind' | 'depth' | 'tokens' | 'repeats'>;
 interface Case {
@@ -61,7 +58,7 @@ async function measure(
   for (let round = 1; round <= rounds; round++) {
     if (!options.peerOnly) {
       options.say(`${suite} ${name}, round ${round} of ${rounds}: RepoWave`);
-      const result = await measureOurs(measurement);
+      const result = OursResult.parse(await runScript('ours.ts', measurement));
       isa = result.isa;
       ours.push(...result.samples);
     }
@@ -79,32 +76,14 @@ async function measure(
       peer,
     },
     conditions: {
-      ...{
-        model: options.model,
-        threads: options.threads,
-        isa,
-        cpu: os.cpus()[0]?.model.trim() ?? 'unknown',
-      },
+      ...machine(options),
+      isa,
       ...{
         depth: shape.depth,
         tokens: shape.tokens,
         rounds,
         repeatsPerRound: shape.repeats,
-        quick: options.quick,
       },
     },
   });
-}
-
-async function measureOurs(measurement: Measurement): Promise<z.infer<typeof OursResult>> {
-  const script = fileURLToPath(new URL('./ours.ts', import.meta.url));
-  const { code, output } = await capture(
-    process.execPath,
-    ['--import', 'tsx', script, JSON.stringify(measurement)],
-    {
-      env: { ...process.env, REPOWAVE_NATIVE: at('dist', 'native', 'repowave.node') },
-    },
-  );
-  if (code !== 0) throw new Error(`the measurement of RepoWave failed with ${code}:\n${output}`);
-  return OursResult.parse(JSON.parse(output.slice(output.lastIndexOf('{"isa"'))));
 }

@@ -1,31 +1,23 @@
-// Hands the kernels of every instruction set and the attention over runs to the tests in TypeScript.
-#include "wave/attention.h"
+// Hands the kernels of every instruction set to the tests in TypeScript, and puts the parts of the addon together.
+#include "addon_values.h"
 
-#include <cstring>
-#include <napi.h>
-#include <thread>
+#include <cmath>
 
+namespace values {
 namespace {
 
-std::vector<float> floats(const Napi::Value& value) {
-    const auto array = value.As<Napi::Float32Array>();
-    return {array.Data(), array.Data() + array.ElementLength()};
+const wave::Kernels& kernels_of(const Napi::Value& isa) {
+    return *wave::kernels_named(isa.As<Napi::String>().Utf8Value().c_str());
 }
 
-/// A run given as k [tokens][kv_heads][dk] and v [tokens][kv_heads][dv].
-std::unique_ptr<wave::KvTail> make_run(const wave::KvShape& shape, const Napi::Object& run) {
-    const size_t tokens = run.Get("tokens").As<Napi::Number>().Uint32Value();
-    auto kv = std::make_unique<wave::KvTail>(shape);
-    kv->reserve(tokens + 1);
-    const std::vector<float> k = floats(run.Get("k")), v = floats(run.Get("v"));
-    for (uint32_t head = 0; head < shape.kv_heads; head++) {
-        kv->write_keys(0, head, 0, tokens, reinterpret_cast<const uint8_t*>(k.data()),
-                       shape.kv_heads * shape.dk * sizeof(float));
-        kv->write_values(0, head, 0, tokens, reinterpret_cast<const uint8_t*>(v.data()),
-                         shape.kv_heads * shape.dv * sizeof(float));
-    }
-    kv->set_tokens(tokens);
-    return kv;
+std::vector<uint16_t> halves(const wave::Kernels& kernels, const std::vector<float>& x) {
+    std::vector<uint16_t> y(x.size());
+    kernels.to_f16(x.data(), y.data(), x.size());
+    return y;
+}
+
+wave::AlignedBytes scratch_for(int rows, int dk, int dv) {
+    return wave::aligned_bytes(wave::attend_scratch_floats(rows, dk, dv) * sizeof(float));
 }
 
 /// isas(): the names of the instruction sets that this processor has.
@@ -36,78 +28,105 @@ Napi::Value isas(const Napi::CallbackInfo& call) {
     return names;
 }
 
+/// isa(): what this process has settled on.
+Napi::Value isa(const Napi::CallbackInfo& call) {
+    return Napi::String::New(call.Env(), wave::kernels().isa);
+}
+
 /// toF16(isa, Float32Array): Uint16Array
 Napi::Value to_f16(const Napi::CallbackInfo& call) {
-    const std::vector<float> x = floats(call[1]);
-    Napi::Uint16Array y = Napi::Uint16Array::New(call.Env(), x.size());
-    wave::kernels_named(call[0].As<Napi::String>().Utf8Value().c_str())->to_f16(x.data(), y.Data(), x.size());
-    return y;
+    return array_of(call.Env(), halves(kernels_of(call[0]), floats(call[1])));
 }
 
-/// attend({queryHeads, kvHeads, dk, dv, f16, threads}, q, tokens, scale, views, tail, wantMass): {out, mass}
-/// with the kernels that REPOWAVE_ISA names.
-Napi::Value attend(const Napi::CallbackInfo& call) {
-    const auto options = call[0].As<Napi::Object>();
-    const auto number = [&](const char* name) { return options.Get(name).As<Napi::Number>().Uint32Value(); };
-    const wave::KvShape shape{1, number("kvHeads"), number("dk"), number("dv"),
-                              options.Get("f16").As<Napi::Boolean>() ? wave::DType::f16 : wave::DType::f32};
-    const int query_heads = number("queryHeads"), threads = number("threads");
-    const std::vector<float> q = floats(call[1]);
-    const int tokens = call[2].As<Napi::Number>();
-
-    std::vector<std::unique_ptr<wave::KvTail>> stored;
-    std::vector<float> biases;
-    const auto list = call[4].As<Napi::Array>();
-    size_t view_tokens = 0;
-    for (uint32_t i = 0; i < list.Length(); i++) {
-        stored.push_back(make_run(shape, list.Get(i).As<Napi::Object>()));
-        biases.push_back(list.Get(i).As<Napi::Object>().Get("bias").As<Napi::Number>());
-        view_tokens += stored.back()->tokens();
-    }
-    const auto tail = make_run(shape, call[5].As<Napi::Object>());
-    std::vector<wave::KvRun> views, tails;
-    for (uint32_t head = 0; head < shape.kv_heads; head++) {
-        for (size_t i = 0; i < stored.size(); i++) {
-            views.push_back(stored[i]->run(0, head, stored[i]->tokens()));
-            views.back().bias = biases[i];
-        }
-        tails.push_back(tail->run(0, head, tail->tokens()));
-    }
-    std::vector<float> mass(shape.kv_heads * view_tokens);
-    Napi::Float32Array out = Napi::Float32Array::New(call.Env(), static_cast<size_t>(tokens) * query_heads * shape.dv);
-
-    wave::AttentionCall job{};
-    job.q = reinterpret_cast<const uint8_t*>(q.data());
-    job.q_head_stride = shape.dk * sizeof(float), job.q_token_stride = query_heads * job.q_head_stride;
-    job.out = reinterpret_cast<uint8_t*>(out.Data());
-    job.out_head_stride = shape.dv * sizeof(float), job.out_token_stride = query_heads * job.out_head_stride;
-    job.tokens = tokens, job.scale = call[3].As<Napi::Number>();
-    job.views = views.data(), job.view_count = stored.size(), job.tail = tails.data();
-    job.mass = call[6].As<Napi::Boolean>() ? mass.data() : nullptr;
-    wave::Attention attention(shape, query_heads, threads);
-    attention.begin(job);
-    std::vector<std::thread> others;
-    for (int i = 1; i < threads; i++) others.emplace_back([&, i] { attention.work(i); });
-    attention.work(0);
-    for (std::thread& other : others) other.join();
-
-    Napi::Float32Array summed = Napi::Float32Array::New(call.Env(), view_tokens);
-    std::fill_n(summed.Data(), view_tokens, 0.0f);
-    for (size_t i = 0; i < mass.size(); i++) summed[i % view_tokens] = summed[i % view_tokens] + mass[i];
-    Napi::Object result = Napi::Object::New(call.Env());
-    result["out"] = out;
-    result["mass"] = summed;
-    result["isa"] = Napi::String::New(call.Env(), wave::kernels().isa);
-    return result;
+/// fromF16(isa, Uint16Array): Float32Array
+Napi::Value from_f16(const Napi::CallbackInfo& call) {
+    const auto x = call[1].As<Napi::Uint16Array>();
+    std::vector<float> y(x.ElementLength());
+    kernels_of(call[0]).from_f16(x.Data(), y.data(), y.size());
+    return array_of(call.Env(), y);
 }
 
-Napi::Object initialize(Napi::Env env, Napi::Object exports) {
-    exports["isas"] = Napi::Function::New(env, isas);
-    exports["toF16"] = Napi::Function::New(env, to_f16);
-    exports["attend"] = Napi::Function::New(env, attend);
-    return exports;
+/// score(isa, {rows, dk, keys, softCap, stride, f16}, q, k): logits [rows][stride]
+Napi::Value score(const Napi::CallbackInfo& call) {
+    const wave::Kernels& kernels = kernels_of(call[0]);
+    const auto options = call[1].As<Napi::Object>();
+    const std::vector<float> q = floats(call[2]), k = floats(call[3]);
+    const std::vector<uint16_t> half = halves(kernels, k);
+    wave::ScoreBlock block{};
+    block.q = q.data(), block.rows = number(options, "rows"), block.dk = number(options, "dk");
+    block.keys = number(options, "keys"), block.stride = number(options, "stride");
+    block.soft_cap = options.Get("softCap").As<Napi::Number>();
+    block.type = options.Get("f16").As<Napi::Boolean>() ? wave::DType::f16 : wave::DType::f32;
+    block.k = block.type == wave::DType::f16 ? static_cast<const void*>(half.data()) : k.data();
+    std::vector<float> logits(block.rows * block.stride);
+    const wave::AlignedBytes scratch = scratch_for(block.rows, block.dk, 0);
+    block.logits = logits.data(), block.scratch = reinterpret_cast<float*>(scratch.get());
+    kernels.score(block);
+    return array_of(call.Env(), logits);
+}
+
+/// weigh(isa, {rows, keys, dv, bias, f16}, logits [rows][keys], biases or null, v): {m, l, o}
+Napi::Value weigh(const Napi::CallbackInfo& call) {
+    const wave::Kernels& kernels = kernels_of(call[0]);
+    const auto options = call[1].As<Napi::Object>();
+    const std::vector<float> logits = floats(call[2]), v = floats(call[4]);
+    const std::vector<float> biases = call[3].IsNull() ? std::vector<float>{} : floats(call[3]);
+    const std::vector<uint16_t> half = halves(kernels, v);
+    wave::WeighBlock block{};
+    block.rows = number(options, "rows"), block.keys = number(options, "keys"), block.dv = number(options, "dv");
+    block.logits = logits.data(), block.stride = block.keys, block.bias = options.Get("bias").As<Napi::Number>();
+    block.biases = biases.empty() ? nullptr : biases.data();
+    block.type = options.Get("f16").As<Napi::Boolean>() ? wave::DType::f16 : wave::DType::f32;
+    block.v = block.type == wave::DType::f16 ? static_cast<const void*>(half.data()) : v.data();
+    std::vector<float> m(block.rows, -INFINITY), l(block.rows), o(static_cast<size_t>(block.rows) * block.dv);
+    const wave::AlignedBytes scratch = scratch_for(block.rows, 0, block.dv);
+    block.m = m.data(), block.l = l.data(), block.o = o.data(), block.scratch = reinterpret_cast<float*>(scratch.get());
+    kernels.weigh(block);
+    Napi::Object state = Napi::Object::New(call.Env());
+    state["m"] = array_of(call.Env(), m), state["l"] = array_of(call.Env(), l), state["o"] = array_of(call.Env(), o);
+    return state;
+}
+
+/// addMass(isa, logits, biases or null, m, l, mass): mass with the weights added
+Napi::Value add_mass(const Napi::CallbackInfo& call) {
+    const std::vector<float> logits = floats(call[1]);
+    const std::vector<float> biases = call[2].IsNull() ? std::vector<float>{} : floats(call[2]);
+    std::vector<float> mass = floats(call[5]);
+    kernels_of(call[0]).add_mass(logits.data(), biases.empty() ? nullptr : biases.data(),
+                                 call[3].As<Napi::Number>(), call[4].As<Napi::Number>(), mass.data(), mass.size());
+    return array_of(call.Env(), mass);
+}
+
+/// multiply(isa, a [rows][d], rows, bt [d][columns], columns): [rows][columns]
+Napi::Value multiply(const Napi::CallbackInfo& call) {
+    const std::vector<float> a = floats(call[1]), bt = floats(call[3]);
+    const int rows = call[2].As<Napi::Number>(), columns = call[4].As<Napi::Number>();
+    std::vector<float> c(static_cast<size_t>(rows) * columns);
+    kernels_of(call[0]).multiply(a.data(), rows, bt.data(), columns, static_cast<int>(a.size()) / rows, c.data());
+    return array_of(call.Env(), c);
 }
 
 } // namespace
+
+void add_kernels(Napi::Object exports) {
+    const Napi::Env env = exports.Env();
+    exports["isas"] = Napi::Function::New(env, isas);
+    exports["isa"] = Napi::Function::New(env, isa);
+    exports["toF16"] = Napi::Function::New(env, to_f16);
+    exports["fromF16"] = Napi::Function::New(env, from_f16);
+    exports["score"] = Napi::Function::New(env, score);
+    exports["weigh"] = Napi::Function::New(env, weigh);
+    exports["addMass"] = Napi::Function::New(env, add_mass);
+    exports["multiply"] = Napi::Function::New(env, multiply);
+}
+
+} // namespace values
+
+static Napi::Object initialize(Napi::Env, Napi::Object exports) {
+    values::add_kernels(exports);
+    values::add_index(exports);
+    values::add_attention(exports);
+    return exports;
+}
 
 NODE_API_MODULE(kernels_test, initialize)

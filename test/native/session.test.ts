@@ -71,7 +71,7 @@ for (const architecture of ['llama', 'qwen2', 'qwen3']) {
     session.truncate(600);
     const stored = path.join(folder, `${architecture}.seg`);
     await session.save(stored, '{}');
-    session.reset([{ segment: addon.openSegment(stored), bias: 0 }]);
+    session.reset([{ segment: addon.openSegment(stored), detail: 'exact', bias: 0, position: 0 }]);
     await session.forward(tokens.subarray(600), 600, true);
     assert.ok(relativeError(session.logits(), expected.subarray(7 * 512)) <= 1e-4);
     session.close();
@@ -129,7 +129,7 @@ test('a bias of minus infinity hides a stored segment, and evidence tells where 
   const b = await save('b.seg', 'The weather was fine that day.\n'.repeat(10));
   assert.equal(b.meta, '{"name":"b.seg"}');
   const answer = async (views: { segment: typeof a; bias: number }[]) => {
-    session.reset(views);
+    session.reset(views.map((view) => ({ ...view, detail: 'exact', position: 0 })));
     session.startEvidence();
     await session.forward(Int32Array.of(40), 300, true);
     return { logits: session.logits(), evidence: session.takeEvidence() };

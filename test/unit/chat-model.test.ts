@@ -15,9 +15,24 @@ const result: AskResult = {
   answer: 'It is `a.ts`.',
   citations: [{ file: 'a.ts', startLine: 1, endLine: 2 }],
   context,
-  timing: { prefillTokens: 0, prefillMs: 0, ttftMs: 812, decodeTokensPerSecond: 38 },
+  timing: { prefillTokens: 0, prefillMs: 0, indexMs: 0, diskMs: 0, ttftMs: 812, decodeTokensPerSecond: 38 },
   memory: { ramBytes: 1, diskBytes: 1, gpuBytes: 0 },
   finish: 'stop',
+  mode: 'exact',
+  gate: null,
+  attention: {
+    zones: { steady: 1, retrieved: 0, estimated: 0, coarse: 0 },
+    waveTokens: 0,
+    retrievedTokens: 0,
+    bytesPerStep: 0,
+    recall: null,
+    captured: null,
+    samples: 0,
+    copyingSteps: 0,
+    layers: [],
+  },
+  steps: { steady: [], retrieved: [], estimated: [], coarse: [], clusters: [] },
+  passages: [],
 };
 const started: ChatEvent = { type: 'started', activity: { kind: 'ask', root: '/r', question: 'Where?' } };
 const text = (piece: string): ChatEvent => ({ type: 'progress', progress: { kind: 'text', text: piece } });

@@ -11,7 +11,7 @@ const read: SessionEvent = {
   type: 'read',
   result: {
     context,
-    timing: { prefillTokens: 0, prefillMs: 0 },
+    timing: { prefillTokens: 0, prefillMs: 0, indexMs: 0, diskMs: 0 },
     memory: { ramBytes: 0, diskBytes: 0, gpuBytes: 0 },
   },
 };

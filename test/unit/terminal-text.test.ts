@@ -14,7 +14,7 @@ test('the report of an index shows names and reasons that way', () => {
   const text = indexReport(
     {
       context: { tokens: 1, files: 1, excluded, coverage: 1, budget: 1 },
-      timing: { prefillTokens: 0, prefillMs: 0 },
+      timing: { prefillTokens: 0, prefillMs: 0, indexMs: 0, diskMs: 0 },
       memory: { ramBytes: 1, diskBytes: 1, gpuBytes: 0 },
     },
     true,

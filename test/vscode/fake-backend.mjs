@@ -53,10 +53,28 @@ const context = {
   coverage: 1,
   budget: 1_000_000,
 };
-const timing = { prefillTokens: 41_203, prefillMs: 33_000, ttftMs: 812, decodeTokensPerSecond: 38.4 };
+const timing = {
+  prefillTokens: 41_203,
+  prefillMs: 33_000,
+  indexMs: 0,
+  diskMs: 0,
+  ttftMs: 812,
+  decodeTokensPerSecond: 38.4,
+};
 const memory = { ramBytes: 5e8, diskBytes: 5e8, gpuBytes: 0 };
 
 const server = createServer();
+const attention = {
+  zones: { steady: 1, retrieved: 0, estimated: 0, coarse: 0 },
+  waveTokens: 0,
+  retrievedTokens: 0,
+  bytesPerStep: 0,
+  recall: null,
+  captured: null,
+  samples: 0,
+  copyingSteps: 0,
+  layers: [],
+};
 const sockets = new WebSocketServer({
   server,
   verifyClient: (/** @type {{ req: import("node:http").IncomingMessage }} */ { req }) =>
@@ -92,13 +110,26 @@ sockets.on('connection', (socket) => {
       });
     }
     await report(params, { kind: 'context', context });
-    const { model, include, exclude } = params;
-    const words = question.includes('settings') ? [JSON.stringify({ model, include, exclude })] : ANSWER;
+    const { model, include, exclude, mode, gate, others, budget } = params;
+    const settings = { model, include, exclude, mode, gate, others, budget };
+    const words = question.includes('settings') ? [JSON.stringify(settings)] : ANSWER;
     for (const text of words) {
       await report(params, { kind: 'text', text });
       if (question.includes('crash')) process.kill(process.pid, 'SIGKILL');
     }
-    return { answer: words.join(''), citations: CITATIONS, context, timing, memory, finish: 'stop' };
+    return {
+      answer: words.join(''),
+      citations: CITATIONS,
+      context,
+      timing,
+      memory,
+      finish: 'stop',
+      mode: 'exact',
+      gate: null,
+      attention,
+      steps: { steady: [], retrieved: [], estimated: [], coarse: [], clusters: [] },
+      passages: [],
+    };
   }
 
   connection.onInitialize(() => ({ capabilities: {} }));

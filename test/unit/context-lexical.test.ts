@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { FocusIndex, terms } from '../../backend/context/focus.ts';
+import { LexicalIndex, terms } from '../../backend/context/lexical.ts';
 
 const documents = [
   { segment: 1, path: 'src/scan.ts', text: 'export const isFileIgnored = (path) => ignore(path);' },
@@ -22,7 +22,7 @@ test('identifiers are found whole and by their parts', () => {
 });
 
 test('the segment with the words of the question comes first, whatever their endings', () => {
-  const index = FocusIndex.build(documents);
+  const index = LexicalIndex.build(documents);
   assert.equal(index.rank('Which function decides whether a file is ignored?').segments[0], 1);
   assert.equal(index.rank('What ignores paths?').segments[0], 1);
   assert.equal(index.rank('What does packSegments return?').segments[0], 2);
@@ -30,20 +30,27 @@ test('the segment with the words of the question comes first, whatever their end
 });
 
 test('a file that is spread over segments is named once', () => {
-  const { segments, paths } = FocusIndex.build(documents).rank('zebra');
+  const { segments, paths } = LexicalIndex.build(documents).rank('zebra');
   assert.deepEqual(paths, ['src/long.ts']);
   assert.deepEqual(segments.sort(), [7, 8]);
 });
 
-test('no more than four segments keep their weight, and none without a shared word', () => {
-  const index = FocusIndex.build(documents);
-  assert.equal(index.rank('export').segments.length, 4);
+test('only segments with a shared word are ranked, and words that phrase a question share nothing', () => {
+  const index = LexicalIndex.build(documents);
+  assert.equal(index.rank('export').segments.length, 7);
   assert.deepEqual(index.rank('giraffe'), { segments: [], paths: [] });
   assert.deepEqual(index.rank('what is it?'), { segments: [], paths: [] });
 });
 
 test('an index that was stored ranks as before', () => {
-  const index = FocusIndex.build(documents);
-  const again = FocusIndex.parse(index.serialize());
+  const index = LexicalIndex.build(documents);
+  const again = LexicalIndex.parse(index.serialize());
   assert.deepEqual(again.rank('packSegments of scan'), index.rank('packSegments of scan'));
+});
+
+test('a name is where all of its words are', () => {
+  const index = LexicalIndex.build(documents);
+  assert.deepEqual(index.holders('isFileIgnored').segments, [1]);
+  assert.deepEqual(index.holders('src/pack.ts').segments, [2]);
+  assert.deepEqual(index.holders('packIgnored').segments, []);
 });

@@ -1,28 +1,17 @@
-/**
- * Which segments a question is about. Whole-repository attention at full weight drowns in similar text, so the few
- * segments that share the question's words keep their weight and the others are turned down (not off).
- */
+/** Which segments share the question's words: BM25 over identifiers, as a whole and by their parts. */
 import MiniSearch from 'minisearch';
 import { stemmer } from 'stemmer';
 import { eng, removeStopwords } from 'stopword';
 
-/** Segments at full weight. */
-const visible = 4;
-/** Files named to the model before the question. */
-const named = 4;
-/** Added to the attention logits of all others. */
-export const backgroundBias = -4;
-
 /** A file, or the part of one that is in one segment. */
-export interface FocusDocument {
+export interface Document {
   segment: number;
   path: string;
   text: string;
 }
 
-/** What a question is most likely about, best first. */
-export interface Focus {
-  /** Indexes of segments. */
+/** Indexes of segments, and paths, best first; only what shares a word with the query is there. */
+export interface LexicalRanking {
   segments: number[];
   paths: string[];
 }
@@ -38,45 +27,48 @@ const options = {
   searchOptions: { boost: { path: 2 } },
 };
 
-type Indexed = FocusDocument & { id: number };
+type Indexed = Document & { id: number };
 
 /** The ranking of one snapshot's files and segments. */
-export class FocusIndex {
+export class LexicalIndex {
   readonly #index: MiniSearch<Indexed>;
 
   private constructor(index: MiniSearch<Indexed>) {
     this.#index = index;
   }
 
-  static build(documents: Iterable<FocusDocument>): FocusIndex {
+  static build(documents: Iterable<Document>): LexicalIndex {
     const index = new MiniSearch<Indexed>(options);
     let id = 0;
     for (const document of documents) index.add({ ...document, id: id++ });
-    return new FocusIndex(index);
+    return new LexicalIndex(index);
   }
 
-  static parse(json: string): FocusIndex {
-    return new FocusIndex(MiniSearch.loadJSON<Indexed>(json, options));
+  static parse(json: string): LexicalIndex {
+    return new LexicalIndex(MiniSearch.loadJSON<Indexed>(json, options));
   }
 
   serialize(): string {
     return JSON.stringify(this.#index);
   }
 
-  /** Nothing is in focus when the question shares no word with the repository. */
-  rank(question: string): Focus {
-    const tokenize = (text: string) => removeStopwords(terms(text), questionWords);
-    const hits = this.#index.search(question, { tokenize });
+  /** By any of the words; those that only phrase a question do not count. */
+  rank(question: string): LexicalRanking {
+    return this.#search(question, (text) => removeStopwords(terms(text), questionWords), 'OR');
+  }
+
+  /** By all of the words: where a name occurs. */
+  holders(name: string): LexicalRanking {
+    return this.#search(name, terms, 'AND');
+  }
+
+  #search(query: string, tokenize: (text: string) => string[], combineWith: 'AND' | 'OR'): LexicalRanking {
+    const hits = this.#index.search(query, { tokenize, combineWith });
     return {
-      segments: first(visible, hits, (hit) => hit.segment as number),
-      paths: first(named, hits, (hit) => hit.path as string),
+      segments: [...new Set(hits.map((hit) => hit.segment as number))],
+      paths: [...new Set(hits.map((hit) => hit.path as string))],
     };
   }
-}
-
-/** The first few different values. */
-function first<T, V>(count: number, items: T[], valueOf: (item: T) => V): V[] {
-  return [...new Set(items.map(valueOf))].slice(0, count);
 }
 
 /** Lower-case words, and for identifiers both their parts and the whole: `readFile` is read, file, readfile. */

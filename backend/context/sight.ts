@@ -1,0 +1,222 @@
+/** What one question attends to: chosen before the answer, and looked over after each of its sentences. */
+import { throwIfCancelled, UserError } from '../errors.ts';
+import type { Head, NativeModel, NativeSegment, NativeSession } from '../engine/native.ts';
+import type { AskParams, GateReport, GateSegment, Look } from '../protocol.ts';
+import { questionText, tokenizeParts } from './assemble.ts';
+import { bestSegment, chooseSegments, headScores, type GateChoice } from './gate.ts';
+import { segmentsAt } from './paths.ts';
+import type { Snapshot } from './snapshot.ts';
+import { assembleViews, frameView, outlineOf, type Assembled } from './views.ts';
+
+/** Files named to the model before the question. */
+const mostNamed = 4;
+/** Segments that looks may add to those that the gate may choose. */
+const mostAdded = 2;
+const usualWidth = 4;
+
+export interface SightContext {
+  session: Pick<NativeSession, 'reset' | 'look' | 'watch' | 'probe' | 'headMass' | 'cancel'>;
+  model: Pick<NativeModel, 'tokenize'>;
+  snapshot: Pick<Snapshot, 'segments' | 'lexical' | 'imports'>;
+  frame: NativeSegment;
+  segments: NativeSegment[];
+  /** The model's retrieval heads; none when they are not known. */
+  heads: readonly Head[];
+}
+
+type SightParams = Pick<AskParams, 'root' | 'question' | 'mode' | 'gate' | 'others' | 'pin' | 'drop'>;
+
+export class Sight {
+  /** What the gate chose, best first; null when everything is seen. */
+  readonly #first: GateChoice[] | null;
+  /** Those that are visible now, the least recently useful first. */
+  #visible: GateChoice[];
+  readonly #looks: Look[] = [];
+
+  private constructor(
+    private readonly context: SightContext,
+    private readonly params: SightParams,
+    private readonly dropped: ReadonlySet<number>,
+    first: GateChoice[] | null,
+  ) {
+    this.#first = first;
+    this.#visible = [...(first ?? [])].reverse();
+  }
+
+  /**
+   * Chooses, by the question alone. The session is left without a tail.
+   * @throws UserError `usage`, `cancelled`
+   */
+  static async choose(context: SightContext, params: SightParams, signal: AbortSignal): Promise<Sight> {
+    const { segments } = context.snapshot;
+    const pinned = segmentsAt(params.pin ?? [], params.root, segments);
+    const dropped = new Set(segmentsAt(params.drop ?? [], params.root, segments));
+    if (dropped.size === segments.length) {
+      throw new UserError(
+        'usage',
+        'Nothing is left to look at: drop less, or leave small files out for good with --exclude.',
+      );
+    }
+    const { gate = 'auto' } = params;
+    if (gate === 'off' || segments.length === 1) return new Sight(context, params, dropped, null);
+    const first = chooseSegments({
+      question: params.question,
+      lexical: context.snapshot.lexical,
+      heads: await probe(context, params.question, dropped, signal),
+      listing: listingOf(context),
+      pinned,
+      dropped,
+      neighbours: (segment) => neighboursOf(context.snapshot, segment),
+      width: gate,
+    });
+    return new Sight(context, params, dropped, first);
+  }
+
+  /** The views to reset the session to. */
+  assemble(): Assembled {
+    const { segments } = this.context;
+    const { mode = 'auto', others = 'estimate' } = this.params;
+    const visible = this.#first ? this.#visible.map(({ segment }) => segment) : segments.map((_, id) => id);
+    const closely = segments.length === 1 && mode === 'auto' ? 'exact' : mode;
+    return assembleViews(this.context, new Set(visible), this.dropped, { mode: closely, others });
+  }
+
+  /** The files to name before the question: those that are looked at closely. */
+  paths(): string[] {
+    const { lexical, segments } = this.context.snapshot;
+    const likely = lexical.rank(this.params.question).paths;
+    if (!this.#first) return likely.slice(0, mostNamed);
+    const paths = this.#first.flatMap(({ segment }) => {
+      const held = new Set(segments[segment]?.lines.sources.map(({ path }) => path));
+      const matching = likely.filter((path) => held.has(path));
+      return matching.length > 0 ? matching : [...held].slice(0, 1);
+    });
+    return [...new Set(paths)].slice(0, mostNamed);
+  }
+
+  /**
+   * Ranks again, by the question with this sentence and by the queries since the last look. What comes first and is
+   * not visible is added; when there are too many, what was useful least recently goes.
+   * @param useful the segment that most attention went to since the last look
+   * @returns what the session now looks at, if that has changed
+   */
+  async look(
+    sentence: { text: string; end: number },
+    useful: number | undefined,
+  ): Promise<Assembled | undefined> {
+    if (!this.#first) return undefined;
+    this.#touch(useful);
+    const { lexical } = this.context.snapshot;
+    const words = lexical.rank(`${this.params.question} ${sentence.text}`).segments;
+    const hidden = new Set([...listingOf(this.context), ...this.dropped]);
+    const best = bestSegment(words, await massOf(this.context, hidden), hidden);
+    if (!best || this.#touch(best.segment)) return undefined;
+
+    this.#visible.push(best);
+    const removed = this.#overflow();
+    this.#looks.push({
+      end: sentence.end,
+      added: this.#describe(best),
+      removed: removed ? this.#describe(removed) : null,
+    });
+    const assembled = this.assemble();
+    this.context.session.look(assembled.views);
+    return assembled;
+  }
+
+  report(): GateReport | null {
+    if (!this.#first) return null;
+    const { mode = 'auto', others = 'estimate' } = this.params;
+    return {
+      segments: this.#first.map((choice) => this.#describe(choice)),
+      looks: this.#looks,
+      others: outlineOf({ mode, others }),
+    };
+  }
+
+  /** Makes a visible segment the most recently useful one; false when it is not visible. */
+  #touch(segment: number | undefined): boolean {
+    const at = this.#visible.findIndex((choice) => choice.segment === segment);
+    if (at >= 0) this.#visible.push(...this.#visible.splice(at, 1));
+    return at >= 0;
+  }
+
+  #overflow(): GateChoice | undefined {
+    const { gate } = this.params;
+    const limit = Math.max(usualWidth, typeof gate === 'number' ? gate : 0) + mostAdded;
+    const movable = this.#visible.filter(({ reason }) => reason !== 'pinned');
+    if (movable.length <= limit) return undefined;
+    const [removed] = movable;
+    this.#visible = this.#visible.filter((choice) => choice !== removed);
+    return removed;
+  }
+
+  #describe({ segment, reason, score }: GateChoice): GateSegment {
+    const { lines, tokens } = this.context.snapshot.segments[segment]!;
+    const last = lines.sources.at(-1);
+    return {
+      paths: [...new Set(lines.sources.map(({ path }) => path))],
+      startLine: lines.sources[0]?.startLine ?? 0,
+      endLine: last ? last.startLine + Math.max(0, last.lines.length - 1) : 0,
+      tokens,
+      reason,
+      score: Math.round(score * 1e4) / 1e4,
+    };
+  }
+}
+
+/** Scores of all segments by the question's own words in the model, which sees nothing but the frame meanwhile. */
+async function probe(
+  context: SightContext,
+  question: string,
+  dropped: ReadonlySet<number>,
+  signal: AbortSignal,
+): Promise<Float64Array | undefined> {
+  const { session, frame, heads } = context;
+  if (heads.length === 0) return undefined;
+  const text = { text: questionText(question, []), special: false };
+  const tokens = await tokenizeParts(context.model, [text]);
+  const cancel = () => session.cancel();
+  signal.addEventListener('abort', cancel);
+  try {
+    throwIfCancelled(signal);
+    session.reset([frameView(frame)]);
+    session.watch(heads);
+    await session.probe(tokens, frame.tokens);
+    return await massOf(context, new Set([...listingOf(context), ...dropped]));
+  } finally {
+    session.watch([]);
+    signal.removeEventListener('abort', cancel);
+  }
+}
+
+/** The watched heads' votes for the segments, those `without` not competing; undefined without heads. */
+async function massOf(
+  { session, segments, heads }: SightContext,
+  without: ReadonlySet<number>,
+): Promise<Float64Array | undefined> {
+  if (heads.length === 0) return undefined;
+  const ids = [...segments.keys()].filter((id) => !without.has(id));
+  const mass = await session.headMass(ids.map((id) => segments[id]!));
+  const scores = new Float64Array(segments.length);
+  headScores(mass, ids.length).forEach((score, i) => (scores[ids[i]!] = score));
+  return scores;
+}
+
+/** Segments that hold no file: the list of all paths. */
+function listingOf({ snapshot }: SightContext): number[] {
+  return [...snapshot.segments.keys()].filter((id) => snapshot.segments[id]?.lines.sources.length === 0);
+}
+
+/** The segments of the files that this segment's files import, and of those that import them. */
+function neighboursOf({ segments, imports }: SightContext['snapshot'], segment: number): number[] {
+  const own = new Set(segments[segment]?.lines.sources.map(({ path }) => path));
+  const near = new Set([...own].flatMap((path) => imports[path] ?? []));
+  for (const [path, targets] of Object.entries(imports)) {
+    if (targets.some((target) => own.has(target))) near.add(path);
+  }
+  return [...segments.keys()].filter(
+    (id) =>
+      id !== segment && segments[id]?.lines.sources.some(({ path }) => near.has(path) && !own.has(path)),
+  );
+}

@@ -1,0 +1,157 @@
+// The nodes of llama.cpp's graph that become ours.
+#include "session.h"
+
+#include <cstring>
+#include <ggml.h>
+#include <sched.h>
+
+namespace repowave {
+namespace {
+
+/// The layer in a name such as cache_k_l12, or -1. Exact: views are named "cache_k_l12 (view)".
+int layer_of(const char* name, const char* prefix) {
+    const size_t n = std::strlen(prefix);
+    if (std::strncmp(name, prefix, n) != 0) return -1;
+    char* end;
+    const long layer = std::strtol(name + n, &end, 10);
+    return end != name + n && *end == '\0' ? static_cast<int>(layer) : -1;
+}
+
+const ggml_tensor* root(const ggml_tensor* tensor) {
+    while (tensor->view_src) tensor = tensor->view_src;
+    return tensor;
+}
+
+struct AttentionParams {
+    float scale, max_bias, soft_cap;
+};
+AttentionParams params_of(const ggml_tensor* attention) {
+    AttentionParams params;
+    std::memcpy(&params, attention->op_params, sizeof params);
+    return params;
+}
+
+} // namespace
+
+bool Session::on_node(ggml_tensor* node, bool ask, void* user) {
+    auto* self = static_cast<Session*>(user);
+    if (!ask) return true;
+    if (node->op == GGML_OP_SET_ROWS && node->view_src) {
+        const int keys = layer_of(node->view_src->name, "cache_k_l");
+        const int values = layer_of(node->view_src->name, "cache_v_l");
+        if (keys >= 0) self->rewrite(node, keys, Role::store_keys);
+        if (values >= 0) self->rewrite(node, values, Role::store_values);
+    } else if (node->op == GGML_OP_FLASH_ATTN_EXT) {
+        const int layer = layer_of(root(node->src[1])->name, "cache_k_l");
+        const char* reason = layer < 0 ? "an attention without a K/V cache" : self->unsupported(node, layer);
+        if (reason)
+            self->error_ = self->model_->architecture() + " uses " + reason;
+        else
+            self->rewrite(node, layer, Role::attend);
+    }
+    return false;
+}
+
+const char* Session::unsupported(const ggml_tensor* node, uint32_t layer) const {
+    if (params_of(node).max_bias != 0.0f) return "ALiBi position biases";
+    if (layer_of(root(node->src[2])->name, "cache_v_l") != static_cast<int>(layer))
+        return "latent (MLA) attention";
+    if (node->src[0]->ne[0] != shape_.dk || node->src[2]->ne[0] != shape_.dv ||
+        node->src[1]->ne[2] != shape_.kv_heads || node->src[0]->ne[2] != model_->query_heads())
+        return "layers of different shapes";
+    if (node->src[4] && (node->src[4]->type != GGML_TYPE_F32 || node->src[4]->ne[0] != model_->query_heads()))
+        return "attention sinks of an unknown form";
+    return nullptr;
+}
+
+void Session::rewrite(ggml_tensor* node, uint32_t layer, Role role) {
+    if (role == Role::attend) {
+        const AttentionParams params = params_of(node);
+        // A layer whose cache is smaller than the context has a sliding window.
+        const bool windowed = root(node->src[1])->ne[1] < cells_;
+        layers_[layer] = {params.scale, params.soft_cap, windowed ? llama_model_n_swa(model_->get()) : 0};
+    }
+    // A throw-away custom node tells how ggml keeps the function of one.
+    ggml_context* scratch = ggml_init({ggml_tensor_overhead(), nullptr, true});
+    ggml_tensor* custom = ggml_custom_4d(scratch, GGML_TYPE_F32, 1, 1, 1, 1, nullptr, 0,
+                                         role == Role::attend ? run_attend : run_store, GGML_N_TASKS_MAX,
+                                         &hooks_[layer * 3 + static_cast<size_t>(role)]);
+    node->op = custom->op;
+    std::memcpy(node->op_params, custom->op_params, sizeof node->op_params);
+    ggml_free(scratch);
+}
+
+/// Every thread of the pool comes here; each writes its share of the heads.
+void Session::run_store(ggml_tensor* node, int thread, int threads, void* user) {
+    const Hook& hook = *static_cast<Hook*>(user);
+    Session& self = *hook.session;
+    const ggml_tensor* rows = node->src[0]; // float [kv_heads * d, tokens]
+    const auto* data = static_cast<const uint8_t*>(rows->data);
+    const size_t at = self.tail_.tokens(), n = self.batch_tokens_;
+    for (uint32_t head = thread; head < self.shape_.kv_heads; head += threads) {
+        if (hook.role == Role::store_keys)
+            self.tail_.write_keys(hook.layer, head, at, n, data, rows->nb[1]);
+        else
+            self.tail_.write_values(hook.layer, head, at, n, data, rows->nb[1]);
+    }
+    self.attention_ready_.store(false, std::memory_order_relaxed);
+}
+
+void Session::keep_queries(const ggml_tensor* q, uint32_t layer) {
+    uint32_t last = 0;
+    for (size_t i = 0; i < watched_.size(); i++) {
+        last = std::max(last, watched_[i].layer);
+        if (watched_[i].layer != layer) continue;
+        for (size_t t = 0; t < batch_tokens_; t++) {
+            const auto* row = reinterpret_cast<const float*>(static_cast<const uint8_t*>(q->data) + t * q->nb[1] +
+                                                             watched_[i].head * q->nb[2]);
+            for (uint32_t d = 0; d < shape_.dk; d++) queries_[i].q.push_back(row[d] * layers_[layer].scale);
+        }
+    }
+    if (probing_ && layer == last) probed_.store(true);
+}
+
+void Session::begin_attention(const ggml_tensor* node, uint32_t layer) {
+    const ggml_tensor* q = node->src[0]; // float [dk, tokens, query_heads]
+    keep_queries(q, layer);
+    for (uint32_t head = 0; head < shape_.kv_heads; head++)
+        tail_runs_[head] = tail_.run(layer, head, tail_.tokens() + batch_tokens_);
+    const LayerFacts& facts = layers_[layer];
+    wave::AttentionCall call{};
+    call.q = static_cast<const uint8_t*>(q->data);
+    call.q_token_stride = q->nb[1], call.q_head_stride = q->nb[2];
+    call.out = static_cast<uint8_t*>(node->data); // float [dv, query_heads, tokens]
+    call.out_head_stride = node->nb[1], call.out_token_stride = node->nb[2];
+    call.tokens = static_cast<int>(batch_tokens_);
+    call.scale = facts.scale, call.soft_cap = facts.soft_cap;
+    call.window = facts.window, call.position = batch_position_;
+    call.sinks = node->src[4] ? static_cast<const float*>(node->src[4]->data) : nullptr;
+    call.exact = views_.exact(layer).data(), call.exact_count = views_.exact(layer).size() / shape_.kv_heads;
+    call.wave = views_.wave(layer).data(), call.wave_count = views_.wave(layer).size() / shape_.kv_heads;
+    call.background = facts.window > 0 ? nullptr : views_.background(layer);
+    call.budget = wave_budget(), call.estimate = budget_.estimate;
+    call.tail = tail_runs_.data();
+    if (insight_.started() && batch_tokens_ == 1) {
+        call.mass = insight_.mass(layer);
+        call.records = insight_.records(layer);
+        call.sample = call.wave_count > 0 && insight_.samples(layer);
+    }
+    attention_.begin(call);
+}
+
+void Session::run_attend(ggml_tensor* node, int thread, int, void* user) {
+    const Hook& hook = *static_cast<Hook*>(user);
+    Session& self = *hook.session;
+    if (thread == 0) {
+        try {
+            self.begin_attention(node, hook.layer);
+        } catch (...) { // must not cross ggml, whose other threads are waiting
+            self.attention_failure_ = std::current_exception();
+        }
+        self.attention_ready_.store(true, std::memory_order_release);
+    }
+    while (!self.attention_ready_.load(std::memory_order_acquire)) sched_yield();
+    if (!self.attention_failure_) self.attention_.work(thread);
+}
+
+} // namespace repowave

@@ -1,0 +1,98 @@
+/** Reading a repository of real text into the store, beside llama.cpp's plain prefill of 512 tokens. */
+import { compare, machine, type Figure, type Suite, type SuiteOptions } from './figure.ts';
+import { modelPath } from './model.ts';
+import { buildPeer, measurePeer } from './peer.ts';
+import type { RepositoryMeasurement, RepositoryResult } from './repository-ours.ts';
+import { runScript } from './script.ts';
+import { withTemporaryFolder } from './temporary.ts';
+
+const SIZES: Record<string, number> = { repo4k: 4_096, repo100k: 100_000 };
+/** Tokens that are prefilled of a repository, beside the frame. */
+const QUICK_SAMPLE = 3_000;
+const SMALL = 'repo4k';
+
+export const repositoryPrefill: Suite = { cases: Object.keys(SIZES), run: measure };
+
+/** llama-bench, the small repository, the one that is asked for, and llama-bench again. */
+async function measure(name: string, options: SuiteOptions): Promise<Figure[]> {
+  const { threads, quick, say } = options;
+  const model = await modelPath(options.model);
+  say('building llama-bench unless it is there');
+  await buildPeer();
+  const peer: number[] = [];
+  const runPeer = async () => {
+    say(`prefill ${name}: llama-bench`);
+    const shape = { kind: 'prefill', depth: 0, tokens: 512, repeats: quick ? 1 : 3, threads, model } as const;
+    peer.push(...(await measurePeer(shape)));
+  };
+  const read = (size: string) => {
+    say(`prefill ${name}: reading ${size}`);
+    return withTemporaryFolder((store) =>
+      readRepository({
+        ...{
+          repo: options.repo,
+          tokens: SIZES[size] ?? 0,
+          sample: quick ? QUICK_SAMPLE : Number.MAX_SAFE_INTEGER,
+        },
+        ...{ store, threads, model },
+      }),
+    );
+  };
+  await runPeer();
+  if (options.peerOnly) return [speed(name, options, undefined, peer, 'llama-bench 0.5.0 pp512, -fa 1')];
+  const small = name === SMALL || quick ? undefined : await read(SMALL);
+  const result = await read(name);
+  await runPeer();
+  const figures = [
+    speed(name, options, result, peer, 'llama-bench 0.5.0 pp512, -fa 1'),
+    ...shares(name, options, result),
+  ];
+  if (small) figures.push(speed(name, options, result, [rateOf(small)], 'RepoWave, repo4k'));
+  return figures;
+}
+
+async function readRepository(measurement: RepositoryMeasurement): Promise<RepositoryResult> {
+  return (await runScript('repository-ours.ts', measurement)) as RepositoryResult;
+}
+
+function rateOf({ prefillTokens, prefillMs }: RepositoryResult): number {
+  return (prefillTokens * 1000) / prefillMs;
+}
+
+function speed(
+  name: string,
+  options: SuiteOptions,
+  result: RepositoryResult | undefined,
+  peer: number[],
+  peerName: string,
+): Figure {
+  return compare({
+    ...{ suite: 'prefill', case: name, metric: 'tokensPerSecond', unit: 'tokens/s', peerName, peer },
+    ours: result ? [rateOf(result)] : [],
+    conditions: { ...machine(options), ...(result && conditionsOf(result)) },
+  });
+}
+
+function shares(name: string, options: SuiteOptions, result: RepositoryResult): Figure[] {
+  const { indexMs, prefillMs, indexBytes, kvBytes } = result;
+  const shared = { suite: 'prefill', case: name, unit: '%', peer: [], peerName: null };
+  const conditions = { ...machine(options), ...conditionsOf(result) };
+  return [
+    compare({ ...shared, metric: 'indexShareOfTime', ours: [(100 * indexMs) / prefillMs], conditions }),
+    compare({ ...shared, metric: 'indexBytesOfKvBytes', ours: [(100 * indexBytes) / kvBytes], conditions }),
+  ];
+}
+
+function conditionsOf(result: RepositoryResult): Figure['conditions'] {
+  const { prefillMs, indexMs, diskMs } = result;
+  return {
+    repositoryTokens: result.repositoryTokens,
+    segments: result.segments,
+    prefilledSegments: result.prefilledSegments,
+    prefilledTokens: result.prefillTokens,
+    sampled: result.prefilledSegments < result.segments,
+    weightsAndAttentionSeconds: (prefillMs - indexMs - diskMs) / 1000,
+    indexSeconds: indexMs / 1000,
+    diskSeconds: diskMs / 1000,
+  };
+}

@@ -1,0 +1,131 @@
+// Hands clusters, selection, segment files and the background to the tests in TypeScript.
+#include "addon_values.h"
+
+#include "wave/background.h"
+#include "wave/selection.h"
+
+namespace values {
+namespace {
+
+/// cluster(x [points][d], points, d): {order, starts}
+Napi::Value cluster(const Napi::CallbackInfo& call) {
+    const std::vector<float> x = floats(call[0]);
+    const wave::Partition parts =
+        wave::cluster(x.data(), call[1].As<Napi::Number>().Uint32Value(), call[2].As<Napi::Number>().Uint32Value());
+    Napi::Object result = Napi::Object::New(call.Env());
+    result["order"] = array_of(call.Env(), parts.order);
+    result["starts"] = array_of(call.Env(), parts.starts);
+    return result;
+}
+
+/// buildIndex({kvHeads, dk, dv, f16}, run): the index of each KV head
+Napi::Value build_index(const Napi::CallbackInfo& call) {
+    const wave::KvShape shape = shape_of(call[0].As<Napi::Object>());
+    const auto tail = make_tail(shape, {call[1].As<Napi::Object>()});
+    Napi::Array result = Napi::Array::New(call.Env());
+    for (uint32_t head = 0; head < shape.kv_heads; head++) {
+        const wave::BuiltClusters built(shape, tail->run(0, head, tail->tokens()));
+        result[head] = read_clusters(call.Env(), shape, built.view(), tail->tokens());
+    }
+    return result;
+}
+
+/// choose(ranks, sizes per run (Uint32Array[]), budget): the chosen clusters
+Napi::Value choose(const Napi::CallbackInfo& call) {
+    static wave::Selection selection; // kept, as attention keeps it: one choice must not colour the next
+    const std::vector<float> ranks = floats(call[0]);
+    std::vector<std::vector<uint32_t>> starts;
+    for (const Napi::Object& run : objects(call[1])) {
+        const auto sizes = Napi::Value(run).As<Napi::Uint32Array>();
+        starts.emplace_back(1, 0);
+        for (size_t i = 0; i < sizes.ElementLength(); i++) starts.back().push_back(starts.back().back() + sizes[i]);
+    }
+    std::vector<wave::ClusterSizes> runs;
+    for (const auto& run : starts) runs.push_back({run.data(), static_cast<uint32_t>(run.size() - 1)});
+    const auto budget = static_cast<size_t>(call[2].As<Napi::Number>().Int64Value());
+    return array_of(call.Env(), selection.choose(ranks.data(), runs, budget));
+}
+
+/// writeSegment(path, {kvHeads, dk, dv, f16}, a run per layer, meta, threads, layers without an index)
+void write_segment(const Napi::CallbackInfo& call) {
+    const std::vector<Napi::Object> runs = objects(call[2]);
+    const wave::KvShape shape = shape_of(call[1].As<Napi::Object>(), static_cast<uint32_t>(runs.size()));
+    wave::SegmentSettings settings;
+    settings.threads = call[4].As<Napi::Number>();
+    settings.without_index.resize(shape.layers);
+    const auto without = call[5].As<Napi::Array>();
+    for (uint32_t i = 0; i < without.Length(); i++)
+        settings.without_index[without.Get(i).As<Napi::Number>().Uint32Value()] = true;
+    wave::write_segment(call[0].As<Napi::String>(), *make_tail(shape, runs), call[3].As<Napi::String>(), settings);
+}
+
+/// readSegment(path): {tokens, meta, indexBytes, heads: per layer and KV head {k, v, hasIndex, …its index}};
+/// throws what the constructor throws
+Napi::Value read_segment(const Napi::CallbackInfo& call) {
+    const Napi::Env env = call.Env();
+    const wave::Segment segment(call[0].As<Napi::String>().Utf8Value());
+    const wave::KvShape& shape = segment.shape();
+    Napi::Array heads = Napi::Array::New(env);
+    for (uint32_t i = 0; i < shape.layers * shape.kv_heads; i++) {
+        const uint32_t layer = i / shape.kv_heads, number = i % shape.kv_heads;
+        const wave::KvRun run = segment.run(layer, number);
+        const bool has_index = segment.has_index(layer);
+        Napi::Object head = has_index
+                                ? read_clusters(env, shape, segment.clusters(layer, number), segment.tokens())
+                                : Napi::Object::New(env);
+        head["k"] = read_stored(env, run.k, shape.type, run.tokens * shape.dk);
+        head["v"] = read_stored(env, run.v, shape.type, run.tokens * shape.dv);
+        head["hasIndex"] = has_index;
+        heads[i] = head;
+    }
+    Napi::Object result = Napi::Object::New(env);
+    result["tokens"] = static_cast<double>(segment.tokens());
+    result["indexBytes"] = static_cast<double>(segment.index_bytes());
+    result["meta"] = segment.meta();
+    result["heads"] = heads;
+    return result;
+}
+
+/// background(paths, biases per look): for each look the summaries of each layer and KV head, null when all is hidden
+Napi::Value background(const Napi::CallbackInfo& call) {
+    std::vector<std::shared_ptr<const wave::Segment>> segments;
+    const auto paths = call[0].As<Napi::Array>(), looks = call[1].As<Napi::Array>();
+    for (uint32_t i = 0; i < paths.Length(); i++)
+        segments.push_back(std::make_shared<const wave::Segment>(paths.Get(i).As<Napi::String>().Utf8Value()));
+    const wave::KvShape shape = segments[0]->shape();
+    wave::Background seen;
+    Napi::Array result = Napi::Array::New(call.Env());
+    for (uint32_t look = 0; look < looks.Length(); look++) {
+        seen.set_segments(shape, segments);
+        seen.set_biases(floats(looks.Get(look)));
+        Napi::Array heads = Napi::Array::New(call.Env());
+        for (uint32_t i = 0; i < shape.layers * shape.kv_heads; i++)
+            if (const wave::Summaries* layer = seen.layer(i / shape.kv_heads))
+                heads[i] = read_summaries(call.Env(), shape, layer[i % shape.kv_heads]);
+        result[look] = heads.Length() > 0 ? Napi::Value(heads) : call.Env().Null();
+    }
+    return result;
+}
+
+/// What a function throws, as a JavaScript error with the C++ message.
+template <Napi::Value (*Function)(const Napi::CallbackInfo&)> Napi::Value guarded(const Napi::CallbackInfo& call) {
+    try {
+        return Function(call);
+    } catch (const wave::SegmentCorrupt& error) {
+        throw Napi::Error::New(call.Env(), error.what());
+    }
+}
+
+} // namespace
+
+void add_index(Napi::Object exports) {
+    const Napi::Env env = exports.Env();
+    exports["cluster"] = Napi::Function::New(env, cluster);
+    exports["buildIndex"] = Napi::Function::New(env, build_index);
+    exports["choose"] = Napi::Function::New(env, choose);
+    exports["writeSegment"] = Napi::Function::New(env, write_segment);
+    exports["readSegment"] = Napi::Function::New(env, guarded<read_segment>);
+    exports["background"] = Napi::Function::New(env, background);
+}
+
+} // namespace values

@@ -1,0 +1,165 @@
+// Stored segments made up for benchmarks, of any length in no time: nothing that a model has computed.
+//
+//   synthetic_segments FOLDER LAYERS KV_HEADS HEAD_SIZE KIND:TOKENS:NAME…
+//
+// whole    random keys around one centre per 16 tokens, random values, F16; indexed and written as the product does.
+// outline  a file of the right size in which the index is that of a whole segment with random coarse summaries of its
+//          own, and K and V are a hole: for segments that are attended in outline only.
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <exception>
+#include <fcntl.h>
+#include <filesystem>
+#include <map>
+#include <mutex>
+#include <random>
+#include <string>
+#include <thread>
+#include <unistd.h>
+#include <vector>
+#include <wave/segment_file.h>
+#include <wave/segment_layout.h>
+
+namespace {
+
+using Random = std::minstd_rand;
+using Bytes = std::vector<uint8_t>;
+
+const std::string kMeta = "{\"synthetic\":true}";
+
+struct Request {
+    bool whole;
+    size_t tokens;
+    std::string path;
+    uint32_t seed;
+};
+
+/// Sums of twelve uniform deviates: near enough to normal, and fast.
+float normal(Random& random) {
+    float sum = -6;
+    for (int i = 0; i < 12; i++) sum += static_cast<float>(random() - Random::min()) / static_cast<float>(Random::max());
+    return sum;
+}
+
+void fill_normal(std::vector<float>& x, Random& random) {
+    for (float& value : x) value = normal(random);
+}
+
+/// [tokens][d] with `noise` around a centre that changes every 16 tokens.
+std::vector<float> clustered(size_t tokens, uint32_t d, float noise, Random& random) {
+    std::vector<float> centre(d), x(tokens * d);
+    for (size_t t = 0; t < tokens; t++) {
+        if (t % wave::kClusterTokens == 0) fill_normal(centre, random);
+        for (uint32_t j = 0; j < d; j++) x[t * d + j] = centre[j] + noise * normal(random);
+    }
+    return x;
+}
+
+void write_whole(const wave::KvShape& shape, const Request& request) {
+    Random random(request.seed);
+    wave::KvTail tail(shape);
+    tail.reserve(request.tokens);
+    tail.set_tokens(request.tokens);
+    const size_t row = static_cast<size_t>(shape.kv_heads) * shape.dk;
+    for (uint32_t layer = 0; layer < shape.layers; layer++) {
+        const std::vector<float> k = clustered(request.tokens, static_cast<uint32_t>(row), 0.3f, random),
+                                 v = clustered(request.tokens, static_cast<uint32_t>(row), 1.0f, random);
+        const auto bytes = [](const std::vector<float>& x) { return reinterpret_cast<const uint8_t*>(x.data()); };
+        for (uint32_t head = 0; head < shape.kv_heads; head++) {
+            tail.write_keys(layer, head, 0, request.tokens, bytes(k), row * sizeof(float));
+            tail.write_values(layer, head, 0, request.tokens, bytes(v), row * sizeof(float));
+        }
+    }
+    wave::write_segment(request.path, tail, kMeta, {});
+}
+
+/// All of a whole segment's file that comes before its K and V.
+Bytes index_of(const wave::KvShape& shape, size_t tokens, const std::string& folder) {
+    const Request request{true, tokens, folder + "/template", static_cast<uint32_t>(tokens)};
+    write_whole(shape, request);
+    Bytes bytes(wave::Layout(shape, tokens, kMeta.size()).data);
+    std::FILE* file = std::fopen(request.path.c_str(), "rb");
+    const bool read = file && std::fread(bytes.data(), 1, bytes.size(), file) == bytes.size();
+    if (file) std::fclose(file);
+    std::filesystem::remove(request.path);
+    if (!read) throw std::runtime_error(request.path + " cannot be read back");
+    return bytes;
+}
+
+void write_outline(const wave::KvShape& shape, const Request& request, Bytes index) {
+    const wave::Layout at(shape, request.tokens, kMeta.size());
+    Random random(request.seed);
+    std::vector<float> values((at.coarse_sizes - at.coarse_keys) / sizeof(uint16_t));
+    for (uint32_t i = 0; i < shape.layers * shape.kv_heads; i++) {
+        fill_normal(values, random);
+        auto* summaries = reinterpret_cast<uint16_t*>(index.data() + at.index + i * at.index_stride + at.coarse_keys);
+        wave::kernels().to_f16(values.data(), summaries, values.size());
+    }
+    const int fd = ::open(request.path.c_str(), O_WRONLY | O_CREAT | O_EXCL, 0644);
+    const bool written = fd >= 0 && ::ftruncate(fd, static_cast<off_t>(at.end)) == 0 &&
+                         ::pwrite(fd, index.data(), index.size(), 0) == static_cast<ssize_t>(index.size());
+    if (fd >= 0) ::close(fd);
+    if (!written) throw std::runtime_error(request.path + " cannot be written");
+}
+
+/// work(i) for i below n, on all processors.
+template <class Work> void in_parallel(size_t n, Work work) {
+    std::atomic<size_t> next{0};
+    std::exception_ptr failure;
+    std::mutex mutex;
+    std::vector<std::thread> threads;
+    for (unsigned t = 0; t < std::max(1u, std::thread::hardware_concurrency()); t++)
+        threads.emplace_back([&] {
+            try {
+                for (size_t i; (i = next.fetch_add(1)) < n;) work(i);
+            } catch (...) {
+                const std::lock_guard lock(mutex);
+                failure = std::current_exception();
+            }
+        });
+    for (std::thread& thread : threads) thread.join();
+    if (failure) std::rethrow_exception(failure);
+}
+
+Request parse(const std::string& text, const std::string& folder, uint32_t seed) {
+    const size_t first = text.find(':'), second = text.find(':', first + 1);
+    if (second == std::string::npos) throw std::invalid_argument(text + " is not KIND:TOKENS:NAME");
+    const std::string kind = text.substr(0, first);
+    if (kind != "whole" && kind != "outline") throw std::invalid_argument("no kind " + kind);
+    return {kind == "whole", std::stoul(text.substr(first + 1)), folder + "/" + text.substr(second + 1), seed};
+}
+
+void run(const std::string& folder, const wave::KvShape& shape, const std::vector<std::string>& texts) {
+    std::vector<Request> requests;
+    std::map<size_t, Bytes> indexes; ///< per length of an outline
+    for (const std::string& text : texts) {
+        requests.push_back(parse(text, folder, static_cast<uint32_t>(requests.size() + 1)));
+        if (!requests.back().whole) indexes.try_emplace(requests.back().tokens);
+    }
+    for (auto& [tokens, index] : indexes) index = index_of(shape, tokens, folder);
+    in_parallel(requests.size(), [&](size_t i) {
+        const Request& request = requests[i];
+        if (request.whole)
+            write_whole(shape, request);
+        else
+            write_outline(shape, request, indexes.at(request.tokens));
+    });
+}
+
+} // namespace
+
+int main(int argc, char** argv) {
+    if (argc < 6) return 2;
+    const auto number = [&](int i) { return static_cast<uint32_t>(std::atoi(argv[i])); };
+    try {
+        run(argv[1], {number(2), number(3), number(4), number(4), wave::DType::f16}, {argv + 5, argv + argc});
+        return 0;
+    } catch (const std::exception& error) {
+        std::fprintf(stderr, "synthetic_segments: %s\n", error.what());
+        return 1;
+    }
+}
