@@ -50,11 +50,9 @@ export function chooseSegments(input: GateInput): GateChoice[] {
     .map((name) => lexical.holders(name).segments.filter((segment) => fusion.has(segment)))
     .filter((holders) => holders.length > 0);
   const width = input.width === 'auto' ? Math.min(names.length || unnamedWidth, mostByDefault) : input.width;
-  const wanted: GateChoice[] = [
-    ...(asksForFiles(question) ? asListing(listing) : []),
-    ...bestFor(names, fusion, input.heads),
-    ...companions(input, words, fusion),
-  ];
+  const wanted = asksForFiles(question)
+    ? asListing(listing)
+    : [...bestFor(names, fusion, input.heads), ...companions(input, words, fusion)];
   // A question that says nothing about any file is about the repository as a whole.
   if (wanted.length === 0) wanted.push(...asListing(listing));
   const seen = new Set(pinned.map(({ segment }) => segment));
@@ -100,11 +98,14 @@ function byHeads(heads: Float64Array | undefined): number[] {
   return [...heads.keys()].sort((a, b) => (heads[b] ?? 0) - (heads[a] ?? 0));
 }
 
-/** The best of all; when several names are asked for, then the best for each name that it lacks, and for the others. */
+/**
+ * The best of all without a name in the question; with one the best that holds it; with several the best of all, then
+ * the best for each name that it lacks, and for the others.
+ */
 function bestFor(names: number[][], fusion: Fusion, heads: Float64Array | undefined): GateChoice[] {
   const [best] = fusion.values();
   if (!best) return [];
-  if (names.length < 2) return [best];
+  if (names.length === 0) return [best];
   const lacking = names.filter((holders) => !holders.includes(best.segment));
   const others = names.filter((holders) => holders.includes(best.segment));
   const forNames = [...lacking, ...others].flatMap((holders) => {
@@ -113,7 +114,7 @@ function bestFor(names: number[][], fusion: Fusion, heads: Float64Array | undefi
     const [choice] = fuse(searches(holders, heads), rest).values();
     return choice ? [{ ...choice, score: fusion.get(choice.segment)?.score ?? 0 }] : [];
   });
-  return [best, ...forNames];
+  return names.length === 1 ? forNames : [best, ...forNames];
 }
 
 /**

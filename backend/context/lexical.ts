@@ -71,9 +71,14 @@ export class LexicalIndex {
   }
 }
 
-/** Lower-case words, and for identifiers both their parts and the whole: `readFile` is read, file, readfile. */
+/**
+ * Lower-case words, and for identifiers both their parts and the whole: `readFile` is read, file, readfile, and
+ * `cache-key` is cache, key, cache-key.
+ */
 export function terms(text: string): string[] {
   const found: string[] = [];
+  for (const [compound] of text.matchAll(/[\p{L}_$][\p{L}\p{N}_$]*(?:-[\p{L}\p{N}_$]+)+/gu))
+    found.push(compound.toLowerCase());
   for (const [word] of text.matchAll(/[\p{L}_$][\p{L}\p{N}_$]*|\p{N}+/gu)) {
     const parts = word.match(/\p{Lu}+(?!\p{Ll})|\p{Lu}?[\p{Ll}\p{Lo}]+|\p{N}+/gu) ?? [];
     if (parts.length !== 1) found.push(word.toLowerCase());

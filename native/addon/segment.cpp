@@ -6,7 +6,8 @@ void SegmentWrap::define(Napi::Env env) {
     classes(env).segment = Napi::Persistent(DefineClass(
         env, "NativeSegment",
         {InstanceAccessor<&SegmentWrap::tokens>("tokens"), InstanceAccessor<&SegmentWrap::bytes>("bytes"),
-         InstanceAccessor<&SegmentWrap::index_bytes>("indexBytes"), InstanceAccessor<&SegmentWrap::meta>("meta"), InstanceMethod<&SegmentWrap::close>("close")}));
+         InstanceAccessor<&SegmentWrap::index_bytes>("indexBytes"),
+         InstanceAccessor<&SegmentWrap::meta>("meta"), InstanceMethod<&SegmentWrap::close>("close")}));
 }
 
 Napi::Value SegmentWrap::open(const Napi::CallbackInfo& call) {

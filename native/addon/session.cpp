@@ -57,7 +57,9 @@ Napi::Value SessionWrap::start(Napi::Env env, std::function<void()> work, Task::
 namespace {
 
 wave::Detail detail_of(const std::string& name) {
-    return name == "wave" ? wave::Detail::wave : name == "coarse" ? wave::Detail::coarse : wave::Detail::exact;
+    return name == "wave"     ? wave::Detail::wave
+           : name == "coarse" ? wave::Detail::coarse
+                              : wave::Detail::exact;
 }
 
 const std::shared_ptr<const wave::Segment>& segment_of(Napi::Env env, const Napi::Value& value) {
@@ -70,8 +72,9 @@ std::vector<wave::View> views_of(Napi::Env env, const Napi::Array& list) {
     std::vector<wave::View> views;
     for (uint32_t i = 0; i < list.Length(); i++) {
         const auto view = list.Get(i).As<Napi::Object>();
-        views.push_back({segment_of(env, view.Get("segment")), detail_of(view.Get("detail").As<Napi::String>()),
-                         view.Get("bias").As<Napi::Number>(), view.Get("position").As<Napi::Number>().Int64Value()});
+        views.push_back(
+            {segment_of(env, view.Get("segment")), detail_of(view.Get("detail").As<Napi::String>()),
+             view.Get("bias").As<Napi::Number>(), view.Get("position").As<Napi::Number>().Int64Value()});
     }
     return views;
 }
@@ -224,7 +227,9 @@ Napi::Value SessionWrap::attention_report(const Napi::CallbackInfo& call) {
     Session& session = idle(call.Env());
     const wave::AttentionReport report = session.insight().report();
     Napi::Object result = Napi::Object::New(call.Env());
-    const auto set = [&](const char* name, double value) { result[name] = Napi::Number::New(call.Env(), value); };
+    const auto set = [&](const char* name, double value) {
+        result[name] = Napi::Number::New(call.Env(), value);
+    };
     set("steps", static_cast<double>(report.steps));
     set("copyingSteps", static_cast<double>(report.copying_steps));
     set("layers", session.shape().layers);

@@ -63,8 +63,8 @@ struct ScoreBlock {
     float* scratch; ///< attend_scratch_floats(rows, dk, 0), 64-byte aligned
 };
 
-/// An online softmax over logits that are there already: with biases = log(cluster size), logits of centroids and
-/// v = mean values this is the estimation of RetroInfer, section 4.2, equation 4.
+/// An online softmax over logits that are there already: with biases = log(cluster size), logits of centroids
+/// and v = mean values this is the estimation of RetroInfer, section 4.2, equation 4.
 struct WeighBlock {
     const float* logits; ///< [rows][stride]; -inf hides a key from a row
     size_t stride;
@@ -72,10 +72,10 @@ struct WeighBlock {
     float bias;
     const float* biases; ///< null, or [keys]
     DType type;
-    const void* v;  ///< [keys][dv]
-    int dv;         ///< a multiple of 16, or 0: only m and l
+    const void* v;    ///< [keys][dv]
+    int dv;           ///< a multiple of 16, or 0: only m and l
     float *m, *l, *o; ///< as in AttendBlock
-    float* scratch; ///< attend_scratch_floats(rows, 0, dv), 64-byte aligned
+    float* scratch;   ///< attend_scratch_floats(rows, 0, dv), 64-byte aligned
 };
 
 struct Kernels {

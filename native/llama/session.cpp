@@ -22,8 +22,8 @@ wave::KvShape with_type(wave::KvShape shape, wave::DType type) {
     return shape;
 }
 
-/// Layers whose attention tells best what an answer was read from are the later middle ones with the whole context;
-/// four are enough.
+/// Layers whose attention tells best what an answer was read from are the later middle ones with the whole
+/// context; four are enough.
 constexpr size_t kEvidenceLayers = 4;
 
 } // namespace

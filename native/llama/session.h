@@ -28,10 +28,10 @@ struct SessionParams {
 
 /// How much of the wave views is attended exactly, per layer and KV head.
 struct Budget {
-    double share = 0.02;       ///< of their tokens ...
-    size_t tokens = 1024;      ///< ... but at least so many,
+    double share = 0.02;        ///< of their tokens ...
+    size_t tokens = 1024;       ///< ... but at least so many,
     size_t pass_tokens = 16384; ///< and so many in a pass of several tokens, which share one selection
-    bool estimate = true;      ///< whether the rest is estimated or left out
+    bool estimate = true;       ///< whether the rest is estimated or left out
 };
 
 struct Head {

@@ -103,8 +103,8 @@ void Session::keep_queries(const ggml_tensor* q, uint32_t layer) {
         last = std::max(last, watched_[i].layer);
         if (watched_[i].layer != layer) continue;
         for (size_t t = 0; t < batch_tokens_; t++) {
-            const auto* row = reinterpret_cast<const float*>(static_cast<const uint8_t*>(q->data) + t * q->nb[1] +
-                                                             watched_[i].head * q->nb[2]);
+            const auto* row = reinterpret_cast<const float*>(static_cast<const uint8_t*>(q->data) +
+                                                             t * q->nb[1] + watched_[i].head * q->nb[2]);
             for (uint32_t d = 0; d < shape_.dk; d++) queries_[i].q.push_back(row[d] * layers_[layer].scale);
         }
     }

@@ -64,8 +64,8 @@ void Attention::plan(const AttentionCall& call) {
     plan_waves(whole);
 }
 
-/// Cuts the exact runs and the tail into pieces of at most a chunk's keys and gathers pieces into chunks of about
-/// that many.
+/// Cuts the exact runs and the tail into pieces of at most a chunk's keys and gathers pieces into chunks of
+/// about that many.
 void Attention::plan_exact(bool whole, size_t chunk_keys) {
     size_t in_chunk = 0, offset = 0, first = 0;
     for (uint32_t run = 0; run <= call_.exact_count; run++) {
@@ -121,7 +121,8 @@ void Attention::prepare_memory() {
     if (call_.mass) {
         // Those of keys that no row sees are not written: -infinity is no mass.
         logits_.assign(static_cast<size_t>(query_heads_) * steady_tokens_, -kInfinity);
-        retrieved_logits_.resize(std::max(retrieved_logits_.size(), static_cast<size_t>(query_heads_) * wave_tokens_));
+        retrieved_logits_.resize(
+            std::max(retrieved_logits_.size(), static_cast<size_t>(query_heads_) * wave_tokens_));
     }
     score_chunks_ = 0;
     if (call_.wave_count == 0 || whole_waves_) return;
@@ -166,7 +167,8 @@ void Attention::select(const Pair& which, WavePass& pass, int thread) {
     if (!call_.records) return;
     HeadRecord& record = call_.records[which.head];
     record.sampled = call_.sample;
-    if (call_.sample) record.sample = pass.sample({queries(thread), which.rows, call_.soft_cap}, scratch(thread));
+    if (call_.sample)
+        record.sample = pass.sample({queries(thread), which.rows, call_.soft_cap}, scratch(thread));
 }
 
 void Attention::run_item(size_t item, int thread) {
@@ -196,7 +198,8 @@ void Attention::run_item(size_t item, int thread) {
     finish(which, pass, local(thread));
 }
 
-void Attention::run_chunk(const Pair& which, const Chunk& chunk, WavePass* pass, const Partial& to, int thread) {
+void Attention::run_chunk(const Pair& which, const Chunk& chunk, WavePass* pass, const Partial& to,
+                          int thread) {
     AttendBlock block{};
     block.q = queries(thread), block.rows = which.rows;
     block.dk = static_cast<int>(shape_.dk), block.dv = static_cast<int>(shape_.dv), block.type = shape_.type;
@@ -207,8 +210,8 @@ void Attention::run_chunk(const Pair& which, const Chunk& chunk, WavePass* pass,
     if (!whole_waves_)
         while (!selected_[which.head].load(std::memory_order_acquire)) std::this_thread::yield();
     if (chunk.zone == kEstimated)
-        return pass->estimate(chunk.begin, std::min(chunk.end, pass->clusters()), which.rows, to.m, to.l, to.o,
-                              scratch(thread));
+        return pass->estimate(chunk.begin, std::min(chunk.end, pass->clusters()), which.rows, to.m, to.l,
+                              to.o, scratch(thread));
     if (call_.mass) {
         block.logits = retrieved_logits_.data() + static_cast<size_t>(which.head) * group_ * wave_tokens_;
         block.logits_stride = wave_tokens_;
@@ -221,7 +224,8 @@ void Attention::attend_pieces(const Pair& which, const Chunk& chunk, AttendBlock
     for (size_t i = chunk.begin; i < chunk.end; i++) {
         const Piece& piece = pieces_[i];
         const bool tail = piece.run == call_.exact_count;
-        const KvRun& run = tail ? call_.tail[which.head] : call_.exact[which.head * call_.exact_count + piece.run];
+        const KvRun& run =
+            tail ? call_.tail[which.head] : call_.exact[which.head * call_.exact_count + piece.run];
         if (run.bias == -kInfinity) continue; // not even an infinite or undefined number of it may count
         block.k = static_cast<const uint8_t*>(run.k) + piece.begin * shape_.key_bytes();
         block.v = static_cast<const uint8_t*>(run.v) + piece.begin * shape_.value_bytes();
@@ -233,13 +237,15 @@ void Attention::attend_pieces(const Pair& which, const Chunk& chunk, AttendBlock
         block.first_visible = tail ? static_cast<int>(edge) : block.keys + which.rows;
         if (call_.window > 0) {
             // Where the piece begins, counted from the block's first token.
-            const int64_t at = tail ? 1 - edge
-                                    : run.position + static_cast<int64_t>(piece.begin) - call_.position - which.first_token;
+            const int64_t at =
+                tail ? 1 - edge
+                     : run.position + static_cast<int64_t>(piece.begin) - call_.position - which.first_token;
             block.first_key = static_cast<int>(std::max<int64_t>(kNoWindow, 1 - call_.window - at));
         }
         if (block.first_visible + (which.rows - 1) / group_ <= 0 || block.first_key >= block.keys) continue;
         if (call_.mass)
-            block.logits = logits_.data() + static_cast<size_t>(which.head) * group_ * steady_tokens_ + piece.offset;
+            block.logits =
+                logits_.data() + static_cast<size_t>(which.head) * group_ * steady_tokens_ + piece.offset;
         kernels().attend(block);
     }
 }
@@ -268,7 +274,8 @@ void Attention::merge(const Pair& which, const Partial& to) const {
             if (part.l[r] <= 0) continue;
             const float factor = std::exp(part.m[r] - to.m[r]);
             to.l[r] += factor * part.l[r];
-            for (uint32_t d = 0; d < shape_.dv; d++) to.o[r * shape_.dv + d] += factor * part.o[r * shape_.dv + d];
+            for (uint32_t d = 0; d < shape_.dv; d++)
+                to.o[r * shape_.dv + d] += factor * part.o[r * shape_.dv + d];
         }
     }
 }
@@ -303,16 +310,19 @@ void Attention::record(const Pair& which, const WavePass* pass, const Partial& s
         for (int r = 0; r < which.rows; r++) {
             const Partial part = chunks_.size() == 1 ? state : partial(which.number, c);
             if (part.l[r] > 0)
-                record.zones[chunks_[c].zone] += std::exp(part.m[r] - state.m[r]) * part.l[r] / state.l[r] / which.rows;
+                record.zones[chunks_[c].zone] +=
+                    std::exp(part.m[r] - state.m[r]) * part.l[r] / state.l[r] / which.rows;
         }
     if (call_.sinks && chunks_.size() > 1)
         for (int r = 0; r < which.rows; r++)
-            record.zones[kSteady] += std::exp(call_.sinks[which.head * group_ + r] - state.m[r]) / state.l[r] / which.rows;
+            record.zones[kSteady] +=
+                std::exp(call_.sinks[which.head * group_ + r] - state.m[r]) / state.l[r] / which.rows;
     record.retrieved_clusters = pass ? static_cast<uint32_t>(pass->retrieved_clusters()) : 0;
     record.retrieved_tokens = pass ? static_cast<uint32_t>(pass->retrieved_tokens()) : 0;
     const size_t background = call_.background ? call_.background[which.head].count : 0;
     const size_t clusters = pass ? pass->clusters() : 0;
-    record.bytes = (steady_tokens_ + record.retrieved_tokens + background) * (shape_.key_bytes() + shape_.value_bytes()) +
+    record.bytes = (steady_tokens_ + record.retrieved_tokens + background) *
+                       (shape_.key_bytes() + shape_.value_bytes()) +
                    clusters * (shape_.key_bytes() + (call_.estimate ? shape_.value_bytes() : 0));
 }
 
@@ -320,7 +330,8 @@ void Attention::add_mass(const Pair& which, WavePass* pass, const Partial& state
     float* mass = call_.mass + which.head * (exact_tokens_ + wave_tokens_);
     for (int r = 0; r < which.rows; r++) {
         const size_t row = which.head * group_ + r;
-        kernels().add_mass(logits_.data() + row * steady_tokens_, nullptr, state.m[r], state.l[r], mass, exact_tokens_);
+        kernels().add_mass(logits_.data() + row * steady_tokens_, nullptr, state.m[r], state.l[r], mass,
+                           exact_tokens_);
         if (pass)
             pass->add_retrieved_mass(retrieved_logits_.data() + row * wave_tokens_, state.m[r], state.l[r],
                                      mass + exact_tokens_);

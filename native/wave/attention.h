@@ -1,5 +1,5 @@
-// Attention of a block of tokens over stored runs and the session's own tail, split over threads: exact over runs
-// that are to be seen whole, tripartite over those with an index, and estimated over the background.
+// Attention of a block of tokens over stored runs and the session's own tail, split over threads: exact over
+// runs that are to be seen whole, tripartite over those with an index, and estimated over the background.
 #pragma once
 
 #include "wave_pass.h"
@@ -28,21 +28,21 @@ struct AttentionCall {
     size_t out_token_stride, out_head_stride;
     int tokens;
     float scale;
-    float soft_cap;      ///< 0: none
-    const float* sinks;  ///< null, or [query_heads]: a logit that takes mass and has no value
-    int window;          ///< 0, or how many tokens back, itself included, a token sees: exact runs and the tail only
-    int64_t position;    ///< of the first token; used with a window
-    const KvRun* exact;  ///< [kv_heads][exact_count]: seen whole by every token
+    float soft_cap;     ///< 0: none
+    const float* sinks; ///< null, or [query_heads]: a logit that takes mass and has no value
+    int window; ///< 0, or how many tokens back, itself included, a token sees: exact runs and the tail only
+    int64_t position;   ///< of the first token; used with a window
+    const KvRun* exact; ///< [kv_heads][exact_count]: seen whole by every token
     size_t exact_count;
     const WaveRun* wave; ///< [kv_heads][wave_count]
     size_t wave_count;
-    size_t budget;       ///< tokens of the wave runs that are retrieved, per KV head and block of tokens
-    bool estimate;       ///< whether the other clusters are estimated
+    size_t budget; ///< tokens of the wave runs that are retrieved, per KV head and block of tokens
+    bool estimate; ///< whether the other clusters are estimated
     const Summaries* background; ///< null, or [kv_heads]; log_sizes hold biases as well
-    const KvRun* tail;   ///< [kv_heads]: its last `tokens` tokens are the ones computed; causal
+    const KvRun* tail;           ///< [kv_heads]: its last `tokens` tokens are the ones computed; causal
     // With one token only:
-    float* mass;         ///< null, or [kv_heads][tokens in exact and wave runs]: attention mass is added per slot,
-                         ///< summed over the group
+    float* mass; ///< null, or [kv_heads][tokens in exact and wave runs]: attention mass is added per slot,
+                 ///< summed over the group
     HeadRecord* records; ///< null, or [kv_heads]
     bool sample;         ///< whether to compare the choice with exact attention
 };
@@ -54,7 +54,8 @@ class Attention {
     Attention(const KvShape& shape, int query_heads, int threads);
 
     void begin(const AttentionCall& call);
-    /// Called by every thread; returns when no item is left to take. The last one to finish a block writes it out.
+    /// Called by every thread; returns when no item is left to take. The last one to finish a block writes it
+    /// out.
     void work(int thread);
 
   private:
@@ -100,7 +101,9 @@ class Attention {
     void clear(const Partial& state, int rows) const;
     Partial partial(size_t pair, size_t chunk) const;
     float* scratch(int thread) const { return thread_memory_.get() + thread * thread_floats_; }
-    float* queries(int thread) const { return scratch(thread) + attend_scratch_floats(max_rows_, shape_.dk, shape_.dv); }
+    float* queries(int thread) const {
+        return scratch(thread) + attend_scratch_floats(max_rows_, shape_.dk, shape_.dv);
+    }
     Partial local(int thread) const;
 
     KvShape shape_;
@@ -108,17 +111,18 @@ class Attention {
     size_t thread_floats_;
     std::unique_ptr<float, FreeDeleter> thread_memory_;
     AttentionCall call_{};
-    size_t blocks_ = 0, pairs_ = 0, exact_tokens_ = 0, steady_tokens_ = 0, wave_tokens_ = 0, wave_clusters_ = 0;
+    size_t blocks_ = 0, pairs_ = 0, exact_tokens_ = 0, steady_tokens_ = 0, wave_tokens_ = 0,
+           wave_clusters_ = 0;
     bool whole_waves_ = false; ///< one thread does all of a pair's wave runs
     std::vector<Piece> pieces_;
     std::vector<Chunk> chunks_;
     size_t score_chunks_ = 0; ///< per head, when the heads' clusters are scored by several threads
     int partial_rows_ = 0;
     std::vector<float> partials_, logits_, retrieved_logits_;
-    std::vector<WavePass> passes_; ///< per KV head, or per thread when whole_waves_
-    std::vector<std::atomic<uint32_t>> left_;       ///< [pairs] chunks not done yet
-    std::vector<std::atomic<uint32_t>> to_score_;   ///< [kv_heads] score chunks not done yet
-    std::vector<std::atomic<bool>> selected_;       ///< [kv_heads]
+    std::vector<WavePass> passes_;                ///< per KV head, or per thread when whole_waves_
+    std::vector<std::atomic<uint32_t>> left_;     ///< [pairs] chunks not done yet
+    std::vector<std::atomic<uint32_t>> to_score_; ///< [kv_heads] score chunks not done yet
+    std::vector<std::atomic<bool>> selected_;     ///< [kv_heads]
     std::atomic<size_t> next_{0};
 };
 

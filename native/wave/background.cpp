@@ -6,7 +6,8 @@
 
 namespace wave {
 
-void Background::set_segments(const KvShape& shape, const std::vector<std::shared_ptr<const Segment>>& segments) {
+void Background::set_segments(const KvShape& shape,
+                              const std::vector<std::shared_ptr<const Segment>>& segments) {
     if (segments == segments_) return;
     shape_ = shape, segments_ = segments;
     heads_.clear();
@@ -30,7 +31,8 @@ void Background::set_segments(const KvShape& shape, const std::vector<std::share
                 std::copy_n(coarse.log_sizes, coarse.count, head.log_sizes.data() + head.first[i]);
             }
             head.biased = head.log_sizes;
-            summaries_.push_back({head.keys.get(), head.values.get(), head.biased.data(), static_cast<uint32_t>(count)});
+            summaries_.push_back(
+                {head.keys.get(), head.values.get(), head.biased.data(), static_cast<uint32_t>(count)});
             heads_.push_back(std::move(head));
         }
 }
@@ -39,7 +41,8 @@ void Background::set_biases(const std::vector<float>& biases) {
     visible_ = std::any_of(biases.begin(), biases.end(), [](float bias) { return !std::isinf(bias); });
     for (Head& head : heads_)
         for (size_t i = 0; i < segments_.size(); i++)
-            for (size_t c = head.first[i]; c < head.first[i + 1]; c++) head.biased[c] = head.log_sizes[c] + biases[i];
+            for (size_t c = head.first[i]; c < head.first[i + 1]; c++)
+                head.biased[c] = head.log_sizes[c] + biases[i];
 }
 
 const Summaries* Background::layer(uint32_t layer) const {

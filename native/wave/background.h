@@ -1,5 +1,5 @@
-// The segments that a question is not about, kept in view: the coarse summaries of all segments side by side, so that
-// a million tokens cost as much as a few thousand keys.
+// The segments that a question is not about, kept in view: the coarse summaries of all segments side by side,
+// so that a million tokens cost as much as a few thousand keys.
 #pragma once
 
 #include "segment_file.h"

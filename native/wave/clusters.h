@@ -17,13 +17,13 @@ inline uint32_t cluster_limit(size_t points) {
     return static_cast<uint32_t>(std::max<size_t>(1, (points + kClusterTokens / 2) / kClusterTokens));
 }
 
-/// Stand-ins for sets of tokens: the mean of their keys, the mean of their values, the logarithm of their number.
-/// As keys with a bias of log(size) they are RetroInfer's estimation: s exp(q.C) in the denominator (equation 2)
-/// and exp(q.C) times the sum of values in the numerator (equation 4).
+/// Stand-ins for sets of tokens: the mean of their keys, the mean of their values, the logarithm of their
+/// number. As keys with a bias of log(size) they are RetroInfer's estimation: s exp(q.C) in the denominator
+/// (equation 2) and exp(q.C) times the sum of values in the numerator (equation 4).
 struct Summaries {
-    const void* keys = nullptr;         ///< [count][dk]
-    const void* values = nullptr;       ///< [count][dv]
-    const float* log_sizes = nullptr;   ///< [count]
+    const void* keys = nullptr;       ///< [count][dk]
+    const void* values = nullptr;     ///< [count][dv]
+    const float* log_sizes = nullptr; ///< [count]
     uint32_t count = 0;
 };
 
@@ -42,8 +42,8 @@ struct Partition {
     std::vector<uint32_t> starts; ///< [clusters + 1] into order; no cluster is empty
 };
 
-/// Spherical k-means of x [points][d] around its own mean, deterministic: strided initial centroids, the first of
-/// equal centroids wins, sums in the order of the points. At most cluster_limit(points) clusters.
+/// Spherical k-means of x [points][d] around its own mean, deterministic: strided initial centroids, the
+/// first of equal centroids wins, sums in the order of the points. At most cluster_limit(points) clusters.
 Partition cluster(const float* x, size_t points, uint32_t d);
 
 /// The index of one layer and KV head, built from K and V in the order of the tokens; owns its memory.
@@ -58,7 +58,9 @@ class BuiltClusters {
     struct Level {
         AlignedBytes keys, values;
         std::vector<float> log_sizes;
-        Summaries view() const { return {keys.get(), values.get(), log_sizes.data(), static_cast<uint32_t>(log_sizes.size())}; }
+        Summaries view() const {
+            return {keys.get(), values.get(), log_sizes.data(), static_cast<uint32_t>(log_sizes.size())};
+        }
     };
 
     Level fine_, coarse_;

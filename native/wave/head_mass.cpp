@@ -11,11 +11,13 @@ namespace {
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
 size_t scratch_floats(size_t rows, uint32_t dk) {
-    return rows * (kTileKeys + 3) + 16 + attend_scratch_floats(static_cast<int>(rows), static_cast<int>(dk), 0);
+    return rows * (kTileKeys + 3) + 16 +
+           attend_scratch_floats(static_cast<int>(rows), static_cast<int>(dk), 0);
 }
 
 /// The logarithm of sum exp(q . k) over a segment's keys, for each query.
-void log_sums(const KvShape& shape, const HeadQueries& head, const Segment& segment, float* scratch, float* result) {
+void log_sums(const KvShape& shape, const HeadQueries& head, const Segment& segment, float* scratch,
+              float* result) {
     const int rows = static_cast<int>(head.q.size() / shape.dk);
     const KvRun run = segment.run(head.layer, head.kv_head);
     float* work = scratch;
@@ -25,7 +27,8 @@ void log_sums(const KvShape& shape, const HeadQueries& head, const Segment& segm
     std::fill_n(l, rows, 0.0f);
     for (size_t at = 0; at < run.tokens; at += kTileKeys) {
         ScoreBlock score{};
-        score.q = head.q.data(), score.rows = rows, score.dk = static_cast<int>(shape.dk), score.type = shape.type;
+        score.q = head.q.data(), score.rows = rows, score.dk = static_cast<int>(shape.dk),
+        score.type = shape.type;
         score.k = static_cast<const uint8_t*>(run.k) + at * shape.key_bytes();
         score.keys = static_cast<int>(std::min<size_t>(kTileKeys, run.tokens - at));
         score.logits = logits, score.stride = kTileKeys, score.scratch = work;
@@ -73,14 +76,16 @@ std::vector<float> head_mass(const KvShape& shape, const std::vector<HeadQueries
         for (size_t i; (i = next.fetch_add(1)) < heads.size() * count;) {
             const size_t segment = i / heads.size(), head = i % heads.size();
             log_sums(shape, heads[head], *segments[segment], memory, column);
-            for (size_t q = 0; q < heads[head].q.size() / shape.dk; q++) sums[head][q * count + segment] = column[q];
+            for (size_t q = 0; q < heads[head].q.size() / shape.dk; q++)
+                sums[head][q * count + segment] = column[q];
         }
     };
     std::vector<std::thread> others;
     for (int i = 1; i < threads; i++) others.emplace_back(work, i);
     work(0);
     for (std::thread& other : others) other.join();
-    for (size_t head = 0; head < heads.size(); head++) add_shares(sums[head], count, mass.data() + head * count);
+    for (size_t head = 0; head < heads.size(); head++)
+        add_shares(sums[head], count, mass.data() + head * count);
     return mass;
 }
 

@@ -11,7 +11,8 @@ constexpr size_t kStepsPerSample = 16;
 constexpr int kHeadsFollowing = 2;
 
 Insight::Insight(const KvShape& shape, int query_heads)
-    : shape_(shape), query_heads_(query_heads), records_(static_cast<size_t>(shape.layers) * shape.kv_heads) {}
+    : shape_(shape), query_heads_(query_heads), records_(static_cast<size_t>(shape.layers) * shape.kv_heads) {
+}
 
 void Insight::start(const Views& views, std::vector<uint32_t> layers) {
     started_ = true;
@@ -113,8 +114,9 @@ void Insight::add_records() {
 
 std::vector<std::vector<float>> Insight::take_evidence() {
     std::vector<std::vector<float>> result = evidence_;
-    const float unit = static_cast<float>(std::max<size_t>(1, evidence_steps_) * std::max<size_t>(1, layers_.size())) *
-                       static_cast<float>(query_heads_);
+    const float unit =
+        static_cast<float>(std::max<size_t>(1, evidence_steps_) * std::max<size_t>(1, layers_.size())) *
+        static_cast<float>(query_heads_);
     for (std::vector<float>& mass : result)
         for (float& m : mass) m /= unit;
     for (std::vector<float>& mass : evidence_) std::fill(mass.begin(), mass.end(), 0.0f);
@@ -128,7 +130,9 @@ AttentionReport Insight::report() const {
     for (auto* values : {&result.zones, &result.retrieved_tokens, &result.retrieved_clusters})
         for (float& value : *values) value /= steps;
     result.bytes_per_step /= steps;
-    if (sums_.samples > 0) result.recall /= static_cast<double>(sums_.samples), result.captured /= static_cast<double>(sums_.samples);
+    if (sums_.samples > 0)
+        result.recall /= static_cast<double>(sums_.samples),
+            result.captured /= static_cast<double>(sums_.samples);
     return result;
 }
 

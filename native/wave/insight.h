@@ -1,4 +1,5 @@
-// What attention saw while an answer was written: evidence for citations, mass by zone, sparsity by layer and head.
+// What attention saw while an answer was written: evidence for citations, mass by zone, sparsity by layer and
+// head.
 #pragma once
 
 #include "attention.h"
@@ -34,7 +35,9 @@ class Insight {
 
     /// Before a pass of one token.
     void begin_step();
-    HeadRecord* records(uint32_t layer) { return records_.data() + static_cast<size_t>(layer) * shape_.kv_heads; }
+    HeadRecord* records(uint32_t layer) {
+        return records_.data() + static_cast<size_t>(layer) * shape_.kv_heads;
+    }
     /// Null unless evidence is taken from this layer.
     float* mass(uint32_t layer);
     /// Whether this step compares the choice with exact attention in this layer.
@@ -44,8 +47,8 @@ class Insight {
 
     /// Whether the model has been copying a run of stored tokens, word for word, for some steps.
     bool copying() const { return following_ >= kFollowing; }
-    /// Per view the attention mass of its tokens since the last time, averaged over steps, layers and heads; empty
-    /// for coarse views.
+    /// Per view the attention mass of its tokens since the last time, averaged over steps, layers and heads;
+    /// empty for coarse views.
     std::vector<std::vector<float>> take_evidence();
     const StepRecord& last_step() const { return step_; }
     AttentionReport report() const;
@@ -69,7 +72,7 @@ class Insight {
     std::vector<std::vector<float>> evidence_; ///< per view: [tokens]
     std::vector<Place> places_;                ///< [evidence layers][kv_heads], of the step before
     int following_ = 0;
-    std::vector<HeadRecord> records_;          ///< [layers][kv_heads], of this step
+    std::vector<HeadRecord> records_; ///< [layers][kv_heads], of this step
     size_t evidence_steps_ = 0;
     StepRecord step_;
     AttentionReport sums_;

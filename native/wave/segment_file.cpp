@@ -167,7 +167,8 @@ void write_all(File& file, const KvTail& tail, const std::string& meta, const In
     for (const auto& built : indexes) write_index(file, shape, n, at, built.get());
     std::vector<uint8_t> buffer;
     for (size_t i = 0; i < indexes.size(); i++) {
-        const KvRun run = tail.run(static_cast<uint32_t>(i / shape.kv_heads), static_cast<uint32_t>(i % shape.kv_heads), n);
+        const KvRun run =
+            tail.run(static_cast<uint32_t>(i / shape.kv_heads), static_cast<uint32_t>(i % shape.kv_heads), n);
         write_rows(file, run.k, shape.key_bytes(), n, indexes[i].get(), buffer);
         write_rows(file, run.v, shape.value_bytes(), n, indexes[i].get(), buffer);
     }

@@ -1,9 +1,10 @@
 // A segment on disk: its K/V, its wave index and a JSON text that describes it. One file, complete or absent.
 //
-// Layout, little endian, every part beginning at a multiple of 64 bytes: Header in the first 4,096 bytes; meta;
-// zeros up to a multiple of 4,096; the number of clusters and coarse clusters of each layer and KV head; the index
-// of each, in room for the most clusters that there can be; then for each K [tokens][dk] and V [tokens][dv],
-// cluster by cluster. A layer without an index (sliding windows) has no clusters and its tokens in their order.
+// Layout, little endian, every part beginning at a multiple of 64 bytes: Header in the first 4,096 bytes;
+// meta; zeros up to a multiple of 4,096; the number of clusters and coarse clusters of each layer and KV
+// head; the index of each, in room for the most clusters that there can be; then for each K [tokens][dk] and
+// V [tokens][dv], cluster by cluster. A layer without an index (sliding windows) has no clusters and its
+// tokens in their order.
 #pragma once
 
 #include "clusters.h"
@@ -23,16 +24,16 @@ struct NoSpace : std::runtime_error {
 };
 
 struct SegmentSettings {
-    int threads = 1;                   ///< that build the index
-    std::vector<bool> without_index;   ///< per layer; empty: all have one
+    int threads = 1;                 ///< that build the index
+    std::vector<bool> without_index; ///< per layer; empty: all have one
 };
 /// How long the parts of writing took.
 struct SegmentSeconds {
     double index = 0, disk = 0;
 };
 
-/// Builds the index, writes the tail under a temporary name, makes it durable and renames it into place. At most
-/// 65,536 tokens. Throws NoSpace, or std::system_error for other failures; nothing is left behind then.
+/// Builds the index, writes the tail under a temporary name, makes it durable and renames it into place. At
+/// most 65,536 tokens. Throws NoSpace, or std::system_error for other failures; nothing is left behind then.
 SegmentSeconds write_segment(const std::string& path, const KvTail& tail, const std::string& meta,
                              const SegmentSettings& settings);
 

@@ -1,4 +1,5 @@
-// Which clusters are retrieved: those of the highest rank, until they hold as many tokens as the budget allows.
+// Which clusters are retrieved: those of the highest rank, until they hold as many tokens as the budget
+// allows.
 #pragma once
 
 #include <cstddef>
@@ -16,7 +17,8 @@ struct ClusterSizes {
 class Selection {
   public:
     /// Takes clusters by falling rank until they hold at least `budget` tokens; of equal ranks the first.
-    /// Exact, by a histogram of the ranks' bits in place of a sort. ranks are >= 0, one per cluster of all runs.
+    /// Exact, by a histogram of the ranks' bits in place of a sort. ranks are >= 0, one per cluster of all
+    /// runs.
     /// @returns the chosen clusters, ascending; valid until the next call
     const std::vector<uint32_t>& choose(const float* ranks, const std::vector<ClusterSizes>& runs,
                                         size_t budget);

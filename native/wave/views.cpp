@@ -6,7 +6,8 @@ namespace wave {
 
 void Views::set(const KvShape& shape, std::vector<View> views) {
     for (const View& view : views)
-        if (view.segment->shape() != shape) throw std::invalid_argument("a stored segment belongs to another model");
+        if (view.segment->shape() != shape)
+            throw std::invalid_argument("a stored segment belongs to another model");
     views_ = std::move(views);
     layers_.clear();
     for (uint32_t layer = 0; layer < shape.layers; layer++) layers_.push_back(make_layer(shape, layer));
@@ -44,7 +45,8 @@ Views::Layer Views::make_layer(const KvShape& shape, uint32_t number) const {
     return layer;
 }
 
-/// Wave views have a place in the background too, hidden, so that a gate that looks again changes nothing but biases.
+/// Wave views have a place in the background too, hidden, so that a gate that looks again changes nothing but
+/// biases.
 void Views::set_background(const KvShape& shape) {
     std::vector<std::shared_ptr<const Segment>> segments;
     std::vector<float> biases;

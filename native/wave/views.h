@@ -22,8 +22,12 @@ class Views {
     void set(const KvShape& shape, std::vector<View> views);
 
     const std::vector<View>& list() const { return views_; }
-    const std::vector<KvRun>& exact(uint32_t layer) const { return layers_[layer].exact; } ///< [kv_heads][runs]
-    const std::vector<WaveRun>& wave(uint32_t layer) const { return layers_[layer].wave; } ///< [kv_heads][runs]
+    const std::vector<KvRun>& exact(uint32_t layer) const {
+        return layers_[layer].exact;
+    } ///< [kv_heads][runs]
+    const std::vector<WaveRun>& wave(uint32_t layer) const {
+        return layers_[layer].wave;
+    } ///< [kv_heads][runs]
     const Summaries* background(uint32_t layer) const { return background_.layer(layer); }
     size_t wave_tokens() const { return wave_tokens_; }
     /// Of layer 0's first head; others differ by a few.

@@ -57,8 +57,8 @@ WeighBlock WavePass::weigh_block(int rows, float* m, float* l, float* o, float* 
     return block;
 }
 
-/// The rank of a cluster is the mass that the estimation gives it among all clusters, summed over the rows: of the
-/// measures tried it was level with the paper's, which leaves the sizes out, at equal reading.
+/// The rank of a cluster is the mass that the estimation gives it among all clusters, summed over the rows:
+/// of the measures tried it was level with the paper's, which leaves the sizes out, at equal reading.
 void WavePass::select(size_t budget, float* scratch) {
     std::fill(ranks_.begin(), ranks_.end(), 0.0f);
     std::fill(m_.begin(), m_.end(), -kInfinity);
@@ -71,9 +71,8 @@ void WavePass::select(size_t budget, float* scratch) {
     });
     each_run(0, clusters(), [&](size_t run, size_t from, size_t to, size_t first) {
         for (int r = 0; r < rows_; r++)
-            kernels().add_mass(logits_.data() + r * clusters() + first,
-                               runs_[run].clusters.fine.log_sizes, m_[r] - runs_[run].run.bias, l_[r],
-                               ranks_.data() + first, to - from);
+            kernels().add_mass(logits_.data() + r * clusters() + first, runs_[run].clusters.fine.log_sizes,
+                               m_[r] - runs_[run].run.bias, l_[r], ranks_.data() + first, to - from);
     });
     const std::vector<uint32_t>& chosen = selection_.choose(ranks_.data(), sizes_, budget);
     chosen_count_ = chosen.size();
@@ -124,12 +123,13 @@ void WavePass::add_retrieved_mass(const float* logits, float m, float l, float* 
     temporary_.assign(slots_.size(), 0.0f);
     kernels().add_mass(logits, nullptr, m, l, temporary_.data(), temporary_.size());
     for (const Part& part : parts_)
-        for (size_t i = part.begin; i < part.end; i++) mass[first_slot_[part.run] + slots_[i]] += temporary_[i];
+        for (size_t i = part.begin; i < part.end; i++)
+            mass[first_slot_[part.run] + slots_[i]] += temporary_[i];
 }
 
 Sample WavePass::sample(const Rows& rows, float* scratch) {
-    std::vector<float> logits(static_cast<size_t>(rows.count) * tokens_), mass(tokens_), m(rows.count, -kInfinity),
-        l(rows.count);
+    std::vector<float> logits(static_cast<size_t>(rows.count) * tokens_), mass(tokens_),
+        m(rows.count, -kInfinity), l(rows.count);
     WeighBlock weigh{};
     weigh.stride = tokens_, weigh.rows = rows.count, weigh.type = shape_.type;
     weigh.m = m.data(), weigh.l = l.data(), weigh.scratch = scratch;
@@ -147,8 +147,9 @@ Sample WavePass::sample(const Rows& rows, float* scratch) {
     for (size_t run = 0; run < sizes_.size(); run++) {
         if (sizes_[run].count == 0) continue;
         for (int r = 0; r < rows.count; r++)
-            kernels().add_mass(logits.data() + r * tokens_ + first_slot_[run], nullptr, m[r] - runs_[run].run.bias,
-                               l[r], mass.data() + first_slot_[run], runs_[run].run.tokens);
+            kernels().add_mass(logits.data() + r * tokens_ + first_slot_[run], nullptr,
+                               m[r] - runs_[run].run.bias, l[r], mass.data() + first_slot_[run],
+                               runs_[run].run.tokens);
     }
 
     std::vector<bool> retrieved(tokens_);

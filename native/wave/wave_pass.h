@@ -1,5 +1,5 @@
-// The wave runs of one KV head as a block of query rows sees them: all clusters are scored, the best retrieved and
-// attended exactly, all others estimated (tripartite attention, RetroInfer, section 4.2).
+// The wave runs of one KV head as a block of query rows sees them: all clusters are scored, the best
+// retrieved and attended exactly, all others estimated (tripartite attention, RetroInfer, section 4.2).
 #pragma once
 
 #include "clusters.h"
@@ -42,14 +42,14 @@ class WavePass {
 
     size_t retrieved_clusters() const { return chosen_count_; }
     size_t retrieved_tokens() const { return slots_.size(); }
-    /// Attends to the part-th of `parts` equal shares of the retrieved tokens. `block` comes with the rows, the
-    /// state and scratch; logits, when set, are [rows][stride] with a column per retrieved token.
+    /// Attends to the part-th of `parts` equal shares of the retrieved tokens. `block` comes with the rows,
+    /// the state and scratch; logits, when set, are [rows][stride] with a column per retrieved token.
     void attend_retrieved(size_t part, size_t parts, AttendBlock block) const;
     /// Estimates the clusters begin ... end that are not retrieved.
     void estimate(size_t begin, size_t end, int rows, float* m, float* l, float* o, float* scratch) const;
 
-    /// mass[slot] += that of the retrieved tokens, for slots counted over all runs. logits as attend_retrieved
-    /// left them for one row.
+    /// mass[slot] += that of the retrieved tokens, for slots counted over all runs. logits as
+    /// attend_retrieved left them for one row.
     void add_retrieved_mass(const float* logits, float m, float l, float* mass);
     /// Against exact attention of these rows; costs as much.
     Sample sample(const Rows& rows, float* scratch);

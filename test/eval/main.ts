@@ -8,6 +8,7 @@ import envPaths from 'env-paths';
 import { CATALOGUE } from '../../backend/models/catalogue.ts';
 import { UserError } from '../../backend/errors.ts';
 import { endOnSignals } from '../../scripts/children.mjs';
+import { at } from '../../scripts/paths.mjs';
 import {
   plant,
   questionTypes,
@@ -56,6 +57,7 @@ async function main(): Promise<void> {
   const command = Object.hasOwn(commands, name) ? commands[name] : undefined;
   if (!command || (positionals.length > 1 && command !== runTable)) throw new UserError('usage', usage);
   endOnSignals();
+  process.env.REPOWAVE_NATIVE ??= at('dist', 'native', 'repowave.node');
   await command();
 }
 

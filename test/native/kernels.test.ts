@@ -4,7 +4,15 @@ import { attend, type Shape } from '../reference/attention.ts';
 import { dot } from '../reference/clusters.ts';
 import { createRandom } from '../reference/random.ts';
 import type { PlacedRun } from '../reference/tripartite.ts';
-import { addon, attendNative, makeRun, perInstructionSet, relativeError, rounded } from './wave-addon.ts';
+import {
+  addon,
+  attendNative,
+  effort,
+  makeRun,
+  perInstructionSet,
+  relativeError,
+  rounded,
+} from './wave-addon.ts';
 
 const HEADS: Shape[] = [
   { queryHeads: 14, kvHeads: 2, dk: 64, dv: 64 },
@@ -120,7 +128,7 @@ for (const isa of process.env.REPOWAVE_ISA === undefined ? addon.isas() : [proce
         if (top === -Infinity) {
           assert.deepEqual(
             [m[r], l[r], ...o.subarray(r * dv, (r + 1) * dv)],
-            [-Infinity, 0, ...Array(dv).fill(0)],
+            [-Infinity, 0, ...Array<number>(dv).fill(0)],
           );
           continue;
         }
@@ -167,7 +175,7 @@ perInstructionSet(import.meta.filename, (isa) => {
         const name = `${shape.queryHeads}/${shape.kvHeads} heads of ${shape.dk}/${shape.dv}, ${f16 ? 'f16' : 'f32'}`;
         test(`attention over stored runs and the tail: ${name}`, () => {
           const { normal, integer } = createRandom(shape.dk * 100 + shape.queryHeads + (f16 ? 1 : 0));
-          for (const tokens of [1, 3, 40]) {
+          for (const tokens of effort < 1 ? [1, 3] : [1, 3, 40]) {
             const views = [
               makeRun(normal, shape, integer(1, 200)),
               makeRun(normal, shape, 64, { bias: -4 }),

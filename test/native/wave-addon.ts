@@ -151,7 +151,7 @@ export function relativeError(actual: ArrayLike<number>, expected: ArrayLike<num
 
 /** What storage makes of numbers. */
 export function rounded(x: ArrayLike<number>, f16: boolean): Float32Array {
-  const single = Float32Array.from(x);
+  const single = new Float32Array(x);
   return f16 ? addon.fromF16('scalar', addon.toF16('scalar', single)) : single;
 }
 
@@ -161,8 +161,8 @@ export function rounded(x: ArrayLike<number>, f16: boolean): Float32Array {
  */
 export function nativeBuild(f16: boolean): Build {
   return {
-    cluster: (x, points, d) => addon.cluster(Float32Array.from(x), points, d),
-    round: (x) => Float64Array.from(rounded(x, f16)),
+    cluster: (x, points, d) => addon.cluster(new Float32Array(x), points, d),
+    round: (x) => new Float64Array(rounded(x, f16)),
   };
 }
 
@@ -173,11 +173,11 @@ export function makeRun(
   tokens: number,
   { bias = 0, position = 0, f16 = false } = {},
 ): PlacedRun {
-  const fill = (d: number) =>
-    rounded(
-      Array.from({ length: tokens * shape.kvHeads * d }, () => normal()),
-      f16,
-    );
+  const fill = (d: number) => {
+    const x = new Float32Array(tokens * shape.kvHeads * d);
+    for (let i = 0; i < x.length; i++) x[i] = normal();
+    return rounded(x, f16);
+  };
   return { tokens, k: fill(shape.dk), v: fill(shape.dv), bias, position };
 }
 
@@ -194,6 +194,6 @@ export function attendNative(
     wave,
     background,
     tail,
-    sinks: sinks && Float32Array.from(sinks),
+    sinks: sinks && new Float32Array(sinks),
   });
 }

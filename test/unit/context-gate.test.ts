@@ -77,7 +77,9 @@ test('what the first segment imports comes along', () => {
 });
 
 test('the list of files is chosen when asked for, or when nothing else is', () => {
-  assert.equal(choose('Which files are there?')[0], '0 words');
+  assert.deepEqual(choose('Which files are there?', { heads: Float64Array.of(0, 1, 2, 3, 4, 5) }), [
+    '0 words',
+  ]);
   assert.deepEqual(choose('giraffe'), ['0 words']);
   assert.ok(
     !choose('wall', { heads: Float64Array.of(9, 1, 1, 1, 1, 1) }).some((choice) => choice.startsWith('0')),
