@@ -28,7 +28,7 @@ export const deepDecode: Suite = {
 async function againstPeer(name: keyof typeof DEPTHS, options: SuiteOptions): Promise<Figure[]> {
   const { quick, threads, peerOnly, say } = options;
   const depth = DEPTHS[name];
-  const [rounds, tokens, peerTokens] = quick ? [1, 32, 4] : [3, 64, 8];
+  const [rounds, tokens, peerTokens] = quick ? [1, 32, 2] : [3, 64, 8];
   const model = await modelPath(options.model);
   const plan = planFor(depth);
   return withTemporaryFolder(async (folder) => {

@@ -6,9 +6,13 @@ import type { RepositoryMeasurement, RepositoryResult } from './repository-ours.
 import { runScript } from './script.ts';
 import { withTemporaryFolder } from './temporary.ts';
 
-const SIZES: Record<string, number> = { repo4k: 4_096, repo100k: 100_000 };
+/** Tokens of the repository; a quick small one is half as long, as it is one segment that cannot be sampled. */
+const SIZES: Record<string, { full: number; quick: number }> = {
+  repo4k: { full: 4_096, quick: 2_048 },
+  repo100k: { full: 100_000, quick: 100_000 },
+};
 /** Tokens that are prefilled of a repository, beside the frame. */
-const QUICK_SAMPLE = 3_000;
+const QUICK_SAMPLE = 2_000;
 const SMALL = 'repo4k';
 
 export const repositoryPrefill: Suite = { cases: Object.keys(SIZES), run: measure };
@@ -31,7 +35,7 @@ async function measure(name: string, options: SuiteOptions): Promise<Figure[]> {
       readRepository({
         ...{
           repo: options.repo,
-          tokens: SIZES[size] ?? 0,
+          tokens: SIZES[size]?.[quick ? 'quick' : 'full'] ?? 0,
           sample: quick ? QUICK_SAMPLE : Number.MAX_SAFE_INTEGER,
         },
         ...{ store, threads, model },

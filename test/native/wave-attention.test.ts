@@ -115,7 +115,7 @@ perInstructionSet(import.meta.filename, (isa) => {
   describe(isa, () => {
     for (const f16 of [false, true]) {
       const count = Math.ceil(260 * effort);
-      test(`tripartite attention equals the float64 reference on ${count} random shapes, ${f16 ? 'f16' : 'f32'}`, () => {
+      test(`tripartite attention equals the float64 reference on ${count} random shapes, ${f16 ? 'f16' : 'f32'}`, (t) => {
         let worst = 0;
         for (let seed = 0; seed < count; seed++) {
           const random = createRandom(seed * 2 + (f16 ? 1 : 0));
@@ -125,7 +125,7 @@ perInstructionSet(import.meta.filename, (isa) => {
           const name = `seed ${seed} ${JSON.stringify(shape)} ${call.tokens} tokens, budget ${call.budget}`;
           worst = Math.max(worst, checkAgainstReference(shape, q, call, f16, random.integer(1, 4), name));
         }
-        console.log(`worst relative error ${worst}`);
+        t.diagnostic(`worst relative error ${worst}`);
       });
     }
 

@@ -75,7 +75,11 @@ test('a citation outside the folder is not opened', async () => {
 
 test('the settings go along with a question', async () => {
   await ask('Which settings?');
-  await lastTurn().getByText('{"model":"tiny","include":[],"exclude":["*.snap"]}').waitFor();
+  const settings = {
+    ...{ model: 'tiny', include: [], exclude: ['*.snap'] },
+    ...{ mode: 'auto', gate: 'auto', others: 'estimate', budget: 0.02 },
+  };
+  await lastTurn().getByText(JSON.stringify(settings)).waitFor();
 });
 
 test('the selected word becomes part of the question', async () => {
