@@ -10,6 +10,9 @@ const product = {
   name: 'native',
   inputs: [
     'native',
+    'test/native/addon_values.h',
+    'test/native/attention_addon.cpp',
+    'test/native/index_addon.cpp',
     'test/native/kernels_addon.cpp',
     'test/native/llama_depth.cpp',
     'test/native/plain_llama.cpp',
