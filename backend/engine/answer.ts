@@ -1,6 +1,6 @@
 /** The answer: greedy decoding behind a prepared context, streamed as text. */
 import type { AskResult, AttentionSteps, AttentionSummary } from '../protocol.ts';
-import { AttentionTally, StepList } from './attention.ts';
+import { StepList, summarize } from './attention.ts';
 import type { Runner } from './engine.ts';
 import type { Head } from './native.ts';
 import { endsInLoop } from './repetition.ts';
@@ -77,15 +77,13 @@ async function decode(
   const firstTokenAt = performance.now();
   const stream = new TextStream(onText);
   const sentences = new Sentences();
-  const tally = new AttentionTally();
   const list = new StepList();
+  /** Since the last passage; the pass of the question's last token chose the first token. */
+  let passes = 1;
   const endPassage = async (range: Range, isLast: boolean) => {
-    const report = session.attentionReport();
-    tally.add(report);
-    const evidence = session.takeEvidence();
-    const text = stream.text.slice(range.start, range.end);
-    await onPassage({ ...range, text, steps: report.steps, evidence, last: isLast });
-    session.startEvidence();
+    const passage = { ...range, text: stream.text.slice(range.start, range.end), steps: passes };
+    passes = 0;
+    await onPassage({ ...passage, evidence: session.takeEvidence(), last: isLast });
   };
 
   const tokens: number[] = [];
@@ -108,6 +106,7 @@ async function decode(
       sample: true,
       signal,
     });
+    passes++;
   }
   const seconds = (performance.now() - firstTokenAt) / 1000;
   sentences.push(stream.end());
@@ -118,7 +117,7 @@ async function decode(
     finish,
     firstTokenAt,
     tokensPerSecond: tokens.length > 1 && seconds > 0 ? tokens.length / seconds : 0,
-    attention: tally.summary(),
+    attention: summarize(session.attentionReport()),
     steps: list.steps,
   };
 }

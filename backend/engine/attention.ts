@@ -1,4 +1,4 @@
-/** Sums up what attention did, over the stretches of an answer that were counted one by one. */
+/** What attention did while an answer was written, in the form in which it is told. */
 import type { AttentionSteps, AttentionSummary } from '../protocol.ts';
 import type { AttentionReport, StepRecord } from './native.ts';
 
@@ -14,64 +14,27 @@ export class StepList {
   }
 }
 
-/** Reports weigh by their steps, samples by their number. */
-export class AttentionTally {
-  #steps = 0;
-  #copying = 0;
-  #samples = 0;
-  #recall = 0;
-  #captured = 0;
-  #bytes = 0;
-  #waveTokens = 0;
-  #kvHeads = 1;
-  #zones = new Float64Array(zoneNames.length);
-  #retrieved = new Float64Array(0);
-
-  add(report: AttentionReport): void {
-    const { steps, samples } = report;
-    if (steps === 0) return;
-    const heads = report.layers * report.kvHeads;
-    if (this.#retrieved.length === 0) this.#retrieved = new Float64Array(heads);
-    this.#steps += steps;
-    this.#copying += report.copyingSteps;
-    this.#kvHeads = report.kvHeads;
-    this.#bytes += steps * report.bytesPerStep;
-    this.#waveTokens += steps * report.waveTokens;
-    report.zones.forEach((share, i) => (this.#zones[i % zoneNames.length]! += (steps * share) / heads));
-    report.retrievedTokens.forEach((tokens, i) => (this.#retrieved[i]! += steps * tokens));
-    if (samples === 0) return;
-    this.#samples += samples;
-    this.#recall += samples * report.recall;
-    this.#captured += samples * report.captured;
-  }
-
-  summary(): AttentionSummary {
-    const mean = (sum: number) => (this.#steps > 0 ? sum / this.#steps : 0);
-    const sampled = (sum: number) => (this.#samples > 0 ? rounded(sum / this.#samples) : null);
-    const [steady = 0, retrieved = 0, estimated = 0, coarse = 0] = [...this.#zones].map(mean).map(rounded);
-    const total = this.#retrieved.reduce((sum, tokens) => sum + tokens, 0);
-    return {
-      zones: { steady, retrieved, estimated, coarse },
-      waveTokens: Math.round(mean(this.#waveTokens)),
-      retrievedTokens: Math.round(mean(total / Math.max(1, this.#retrieved.length))),
-      bytesPerStep: Math.round(mean(this.#bytes)),
-      recall: sampled(this.#recall),
-      captured: sampled(this.#captured),
-      samples: this.#samples,
-      copyingSteps: this.#copying,
-      layers: this.#shares(),
-    };
-  }
-
-  /** By layer and KV head. */
-  #shares(): number[][] {
-    const rows: number[][] = [];
-    for (let i = 0; i < this.#retrieved.length; i += this.#kvHeads) {
-      const row = [...this.#retrieved.subarray(i, i + this.#kvHeads)];
-      rows.push(row.map((tokens) => (this.#waveTokens > 0 ? rounded(tokens / this.#waveTokens) : 0)));
-    }
-    return rows;
-  }
+/** The report in fewer numbers: means over layers and heads, but for the shares of the wave's tokens. */
+export function summarize(report: AttentionReport): AttentionSummary {
+  const { layers, kvHeads, samples, waveTokens } = report;
+  const heads = layers * kvHeads;
+  const mean = (values: Iterable<number>) => [...values].reduce((sum, value) => sum + value, 0) / heads;
+  const zone = (at: number) => rounded(mean(report.zones.filter((_, i) => i % zoneNames.length === at)));
+  const retrieved = [...report.retrievedTokens];
+  const share = (tokens: number) => (waveTokens > 0 ? rounded(tokens / waveTokens) : 0);
+  return {
+    zones: { steady: zone(0), retrieved: zone(1), estimated: zone(2), coarse: zone(3) },
+    waveTokens,
+    retrievedTokens: Math.round(mean(retrieved)),
+    bytesPerStep: Math.round(report.bytesPerStep),
+    recall: samples > 0 ? rounded(report.recall) : null,
+    captured: samples > 0 ? rounded(report.captured) : null,
+    samples,
+    copyingSteps: report.copyingSteps,
+    layers: Array.from({ length: layers }, (_, layer) =>
+      retrieved.slice(layer * kvHeads, (layer + 1) * kvHeads).map(share),
+    ),
+  };
 }
 
 function rounded(value: number): number {

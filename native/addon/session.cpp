@@ -92,10 +92,10 @@ Napi::Float32Array floats(Napi::Env env, const std::vector<float>& values) {
 
 } // namespace
 
-void SessionWrap::reset(const Napi::CallbackInfo& call) {
+void SessionWrap::show(const Napi::CallbackInfo& call, void (Session::*change)(std::vector<wave::View>)) {
     Session& session = idle(call.Env());
     try {
-        session.reset(views_of(call.Env(), call[0].As<Napi::Array>()));
+        (session.*change)(views_of(call.Env(), call[0].As<Napi::Array>()));
     } catch (const Napi::Error&) {
         throw;
     } catch (const std::exception& error) {
@@ -103,15 +103,12 @@ void SessionWrap::reset(const Napi::CallbackInfo& call) {
     }
 }
 
+void SessionWrap::reset(const Napi::CallbackInfo& call) {
+    show(call, &Session::reset);
+}
+
 void SessionWrap::look(const Napi::CallbackInfo& call) {
-    Session& session = idle(call.Env());
-    try {
-        session.look(views_of(call.Env(), call[0].As<Napi::Array>()));
-    } catch (const Napi::Error&) {
-        throw;
-    } catch (const std::exception& error) {
-        throw to_js_error(call.Env(), error_code(error), error.what());
-    }
+    show(call, &Session::look);
 }
 
 void SessionWrap::set_budget(const Napi::CallbackInfo& call) {

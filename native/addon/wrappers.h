@@ -48,6 +48,7 @@ class SessionWrap : public Napi::ObjectWrap<SessionWrap> {
     /// The session, when nothing is under way on it.
     Session& idle(Napi::Env env) const;
     Napi::Value start(Napi::Env env, std::function<void()> work, Task::Finish finish);
+    void show(const Napi::CallbackInfo& info, void (Session::*change)(std::vector<wave::View>));
     void reset(const Napi::CallbackInfo& info);
     void look(const Napi::CallbackInfo& info);
     void set_budget(const Napi::CallbackInfo& info);

@@ -253,6 +253,9 @@ void Segment::check_index() const {
         for (uint32_t head = 0; head < shape_.kv_heads; head++) {
             const Clusters c = clusters(layer, head);
             bool good = c.fine.count <= fine && c.coarse.count <= coarse;
+            // All heads of a layer have an index, or none has: attention asks the first.
+            good =
+                good && (c.fine.count > 0) == has_index(layer) && (c.fine.count > 0) == (c.coarse.count > 0);
             if (good && c.fine.count > 0) {
                 good = c.starts[0] == 0 && c.starts[c.fine.count] == tokens_;
                 for (uint32_t i = 0; i < c.fine.count; i++) good = good && c.starts[i] <= c.starts[i + 1];

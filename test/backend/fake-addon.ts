@@ -79,6 +79,7 @@ class Session implements NativeSession {
 
   look(views: View[]): void {
     this.#views = views;
+    this.#forgetEvidence();
   }
 
   setBudget({ estimate }: Budget): void {
@@ -153,6 +154,10 @@ class Session implements NativeSession {
 
   startEvidence(): void {
     this.#counted = 0;
+    this.#forgetEvidence();
+  }
+
+  #forgetEvidence(): void {
     this.#evidence = this.#views.map(
       ({ segment, detail }) => new Float32Array(detail === 'coarse' ? 0 : segment.tokens),
     );
@@ -188,7 +193,9 @@ class Session implements NativeSession {
   }
 
   takeEvidence(): Float32Array[] {
-    return this.#evidence;
+    const taken = this.#evidence;
+    this.#forgetEvidence();
+    return taken;
   }
 
   close(): void {}

@@ -153,6 +153,30 @@ test('a bias of minus infinity hides a stored segment, and evidence tells where 
   assert.ok(total > 0.1 && total < 1, `${total}`);
 });
 
+test('taking the evidence in between leaves the report whole, and its samples go from layer to layer', async () => {
+  const model = await addon.loadModel(modelPath('smollm2-135m'), () => undefined);
+  const session = addon.createSession(model, { threads: 2 });
+  session.reset([]);
+  const { tokens } = await model.tokenize('const otter = 48213;\n'.repeat(40), false);
+  await session.forward(tokens, 0, false);
+  const file = path.join(folder, 'long.seg');
+  await session.save(file, '{}');
+  session.setBudget({ share: 0, tokens: 64, passTokens: 64, estimate: true });
+  session.reset([{ segment: addon.openSegment(file), detail: 'wave', bias: 0, position: 0 }]);
+  session.startEvidence();
+  for (let step = 0; step < 20; step++) {
+    await session.forward(Int32Array.of(40), tokens.length + step, true);
+    if (step % 5 === 4) session.takeEvidence();
+  }
+  const report = session.attentionReport();
+  assert.equal(report.steps, 20);
+  assert.equal(report.samples, 2 * report.kvHeads);
+  const zones = [...report.zones];
+  for (let i = 0; i < zones.length; i += 4)
+    assert.ok(Math.abs(zones.slice(i, i + 4).reduce((a, b) => a + b) - 1) < 1e-4);
+  assert.ok(report.retrievedTokens.every((mean) => mean >= 64 && mean < tokens.length));
+});
+
 test('torn and foreign segment files are refused', async () => {
   const model = await addon.loadModel(modelPath('smollm2-135m'), () => undefined);
   const session = addon.createSession(model, { threads: 2 });

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { exactAttention } from '../fixtures/exact-attention.mjs';
 import type { AskResult, ContextReport } from '../../backend/protocol.ts';
 import { initialChat, reduceChat } from '../../extension/chat/model.ts';
 import type { ChatEvent, ChatState } from '../../extension/chat/model.ts';
@@ -18,21 +19,7 @@ const result: AskResult = {
   timing: { prefillTokens: 0, prefillMs: 0, indexMs: 0, diskMs: 0, ttftMs: 812, decodeTokensPerSecond: 38 },
   memory: { ramBytes: 1, diskBytes: 1, gpuBytes: 0 },
   finish: 'stop',
-  mode: 'exact',
-  gate: null,
-  attention: {
-    zones: { steady: 1, retrieved: 0, estimated: 0, coarse: 0 },
-    waveTokens: 0,
-    retrievedTokens: 0,
-    bytesPerStep: 0,
-    recall: null,
-    captured: null,
-    samples: 0,
-    copyingSteps: 0,
-    layers: [],
-  },
-  steps: { steady: [], retrieved: [], estimated: [], coarse: [], clusters: [] },
-  passages: [],
+  ...exactAttention,
 };
 const started: ChatEvent = { type: 'started', activity: { kind: 'ask', root: '/r', question: 'Where?' } };
 const text = (piece: string): ChatEvent => ({ type: 'progress', progress: { kind: 'text', text: piece } });

@@ -25,6 +25,7 @@ import {
   PROTOCOL_VERSION,
   TOKEN_VARIABLE,
 } from '../../backend/protocol.ts';
+import { exactAttention } from '../fixtures/exact-attention.mjs';
 
 /** @import { AskParams, AskResult, Citation, Progress, ProgressParams } from '../../backend/protocol.ts' */
 /** @import { CancellationToken } from 'vscode-languageserver/node' */
@@ -64,17 +65,6 @@ const timing = {
 const memory = { ramBytes: 5e8, diskBytes: 5e8, gpuBytes: 0 };
 
 const server = createServer();
-const attention = {
-  zones: { steady: 1, retrieved: 0, estimated: 0, coarse: 0 },
-  waveTokens: 0,
-  retrievedTokens: 0,
-  bytesPerStep: 0,
-  recall: null,
-  captured: null,
-  samples: 0,
-  copyingSteps: 0,
-  layers: [],
-};
 const sockets = new WebSocketServer({
   server,
   verifyClient: (/** @type {{ req: import("node:http").IncomingMessage }} */ { req }) =>
@@ -124,11 +114,7 @@ sockets.on('connection', (socket) => {
       timing,
       memory,
       finish: 'stop',
-      mode: 'exact',
-      gate: null,
-      attention,
-      steps: { steady: [], retrieved: [], estimated: [], coarse: [], clusters: [] },
-      passages: [],
+      ...exactAttention,
     };
   }
 
