@@ -2,6 +2,7 @@
  * Which of llama.cpp's architectures (0.5.0, `src/llama-arch.cpp`) our attention can serve: those whose graph asks
  * for a plain K/V cache and nothing else of attention than scaled, causal softmax over all earlier tokens. Derived
  * from `src/models/*.cpp` of that version: `build_attn_inp_kv()`, one head layout, no bias, cap, sink or window.
+ * Of those with a cap, sinks or windows, the ones that test/native/session.test.ts compares with llama.cpp.
  */
 import { basename } from 'node:path';
 import { UserError } from '../errors.ts';
@@ -12,7 +13,7 @@ const words = (text: string): string[] => text.trim().split(/\s+/);
 const SUPPORTED = new Set(
   words(`
     apertus arcee arctic bailingmoe bailingmoe2 bitnet chameleon chatglm codeshell cogvlm command-r dbrx deci
-    deepseek dots1 ernie4_5 ernie4_5-moe exaone falcon gemma glm4 glm4moe gpt2 gptneox granite granitemoe grovemoe
+    deepseek dots1 ernie4_5 ernie4_5-moe exaone falcon gemma gemma2 gemma3 glm4 glm4moe gpt-oss gpt2 gptneox granite granitemoe grovemoe
     hunyuan-dense hunyuan-moe hunyuan_vl hy_v3 internlm2 jais2 llama maincoder mellum minicpm minimax-m2 mistral3
     nanbeige nemotron olmo olmo2 olmoe openelm orion paddleocr pangu-embedded phi2 phi3 phimoe plamo plamo3 qwen
     qwen2 qwen2moe qwen2vl qwen3 qwen3moe qwen3vl qwen3vlmoe seed_oss smallthinker smollm3 stablelm starcoder
@@ -31,10 +32,10 @@ const REFUSED = new Map(
       bailingmoe3 falcon-h1 granitehybrid jamba kimi-k3 kimi-linear lfm2 lfm2moe minimax-01 nemotron_h nemotron_h_moe
       plamo2 qwen35 qwen35moe qwen3next qwen4exp`,
     [SLIDING_WINDOW]: `
-      afmoe cohere2 cohere2moe exaone-moe exaone4 gemma3 gemma3n gemma4 laguna llama4 maple muse-glimmer spark2_5
+      afmoe cohere2 cohere2moe exaone-moe exaone4 gemma3n gemma4 laguna llama4 maple muse-glimmer spark2_5
       step35`,
-    'caps its attention scores': 'gemma2 grok',
-    'uses attention sinks': 'gpt-oss granite_swa mimo2',
+    'caps its attention scores': 'grok',
+    'uses attention sinks': 'granite_swa mimo2',
     'adds a distance bias (ALiBi) to its attention': 'baichuan bloom jais mpt refact',
     'compresses keys and values into one (MLA)': `
       deepseek2 deepseek2-ocr deepseek32 deepseek4 dots3note glm-dsa hy_v4 mistral4`,

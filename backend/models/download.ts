@@ -9,7 +9,7 @@ import { lock } from 'proper-lockfile';
 import { throwIfCancelled, UserError } from '../errors.ts';
 import { requireSupported } from './architectures.ts';
 import type { CatalogueModel, Source, WheelPart } from './catalogue.ts';
-import { CATALOGUE, findModel } from './catalogue.ts';
+import { CATALOGUE, findModel, licenceOf } from './catalogue.ts';
 import { readGguf } from './gguf.ts';
 import { download } from './http.ts';
 import { checksumMismatch, PartialFile, requireSpace, sha256Of } from './partial.ts';
@@ -21,6 +21,8 @@ export interface EnsureOptions {
   signal?: AbortSignal;
   /** Bytes. Called while a model is downloaded only. */
   onProgress?: (progress: { done: number; total: number }) => void;
+  /** Whether the user has read and accepted the licence, for models whose `terms` are not open source. */
+  acceptLicence?: boolean;
   catalogue?: readonly CatalogueModel[];
 }
 
@@ -43,7 +45,8 @@ const isPath = (idOrPath: string): boolean => /[/\\]|\.gguf$/i.test(idOrPath);
 /**
  * The file of a model, downloaded if need be and verified. Takes an id of the catalogue or the path of a GGUF file.
  * Safe to interrupt and to repeat; of several processes one downloads and the others wait for it.
- * Throws `modelUnknown`, `modelCorrupt`, `modelUnsupported`, `checksumMismatch`, `noSpace`, `download`, `cancelled`.
+ * Throws `modelUnknown`, `modelCorrupt`, `modelUnsupported`, `checksumMismatch`, `licence`, `noSpace`, `download`,
+ * `cancelled`.
  */
 export async function ensureModel(idOrPath: string, options: EnsureOptions): Promise<ResolvedModel> {
   if (isPath(idOrPath)) {
@@ -61,7 +64,10 @@ export async function ensureModel(idOrPath: string, options: EnsureOptions): Pro
         await rm(file);
         throw checksumMismatch(file);
       }
-      if (state === 'absent') await fetchModel(model, file, options);
+      if (state === 'absent') {
+        requireLicence(model, options);
+        await fetchModel(model, file, options);
+      }
     });
   }
   return { path: file, id: model.id, sha256: model.sha256 };
@@ -125,6 +131,15 @@ async function withLock(
     onProgress?.({ done, total: model.bytes });
     await sleep(LOCK_RETRY_MS);
   }
+}
+
+function requireLicence(model: CatalogueModel, { acceptLicence }: EnsureOptions): void {
+  if (model.terms === undefined || acceptLicence) return;
+  throw new UserError(
+    'licence',
+    `${model.name} is not open source, its licence is the ${licenceOf(model)}: read it, and if you accept it, ` +
+      `fetch the model with \`repowave models --download ${model.id} --accept-licence\`.`,
+  );
 }
 
 async function createFolder(directory: string): Promise<void> {

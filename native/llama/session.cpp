@@ -113,6 +113,7 @@ void Session::run_batch(const llama_token* tokens, int count, int position, bool
     tail_.reserve(tail_.tokens() + count);
     batch_tokens_ = count;
     batch_position_ = position;
+    sampling_ = sample;
     probed_.store(false);
     const bool insight = insight_.started() && count == 1;
     if (insight) insight_.begin_step();

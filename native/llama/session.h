@@ -118,10 +118,12 @@ class Session {
     std::vector<Hook> hooks_; ///< [layers][roles]
     std::vector<LayerFacts> layers_;
     std::atomic<bool> attention_ready_{false};
+    bool attending_ = false; ///< whether the layer's attention is needed; told by attention_ready_
     std::exception_ptr attention_failure_; ///< of the thread that began; kept until ggml has returned
     size_t batch_tokens_ = 0;              ///< of the pass under way
     int batch_position_ = 0;
-    std::string error_; ///< why the graph cannot be ours, found while it was built
+    bool sampling_ = false; ///< whether logits are wanted of it
+    std::string error_;     ///< why the graph cannot be ours, found while it was built
 
     std::vector<Head> watched_;
     std::vector<wave::HeadQueries> queries_; ///< [watched]

@@ -114,6 +114,13 @@ void Session::keep_queries(const ggml_tensor* q, uint32_t layer) {
 void Session::begin_attention(const ggml_tensor* node, uint32_t layer) {
     const ggml_tensor* q = node->src[0]; // float [dk, tokens, query_heads]
     keep_queries(q, layer);
+    // Without logits nobody reads what comes out of the last layer, only its K and V; but it is computed
+    // with.
+    attending_ = sampling_ || insight_.started() || layer + 1 < shape_.layers;
+    if (!attending_) {
+        std::memset(node->data, 0, ggml_nbytes(node));
+        return;
+    }
     for (uint32_t head = 0; head < shape_.kv_heads; head++)
         tail_runs_[head] = tail_.run(layer, head, tail_.tokens() + batch_tokens_);
     const LayerFacts& facts = layers_[layer];
@@ -128,7 +135,9 @@ void Session::begin_attention(const ggml_tensor* node, uint32_t layer) {
     call.sinks = node->src[4] ? static_cast<const float*>(node->src[4]->data) : nullptr;
     call.exact = views_.exact(layer).data(), call.exact_count = views_.exact(layer).size() / shape_.kv_heads;
     call.wave = views_.wave(layer).data(), call.wave_count = views_.wave(layer).size() / shape_.kv_heads;
-    call.background = facts.window > 0 ? nullptr : views_.background(layer);
+    const auto& background = views_.background(layer);
+    call.background = background.data();
+    call.background_count = facts.window > 0 ? 0 : background.size() / shape_.kv_heads;
     call.budget = wave_budget(), call.estimate = budget_.estimate;
     call.tail = tail_runs_.data();
     if (insight_.started() && batch_tokens_ == 1) {
@@ -151,7 +160,7 @@ void Session::run_attend(ggml_tensor* node, int thread, int, void* user) {
         self.attention_ready_.store(true, std::memory_order_release);
     }
     while (!self.attention_ready_.load(std::memory_order_acquire)) sched_yield();
-    if (!self.attention_failure_) self.attention_.work(thread);
+    if (self.attending_ && !self.attention_failure_) self.attention_.work(thread);
 }
 
 } // namespace repowave

@@ -38,8 +38,9 @@ struct AttentionCall {
     size_t wave_count;
     size_t budget; ///< tokens of the wave runs that are retrieved, per KV head and block of tokens
     bool estimate; ///< whether the other clusters are estimated
-    const Summaries* background; ///< null, or [kv_heads]; log_sizes hold biases as well
-    const KvRun* tail;           ///< [kv_heads]: its last `tokens` tokens are the ones computed; causal
+    const CoarseRun* background; ///< [kv_heads][background_count]
+    size_t background_count;
+    const KvRun* tail; ///< [kv_heads]: its last `tokens` tokens are the ones computed; causal
     // With one token only:
     float* mass; ///< null, or [kv_heads][tokens in exact and wave runs]: attention mass is added per slot,
                  ///< summed over the group
@@ -59,6 +60,10 @@ class Attention {
     void work(int thread);
 
   private:
+    /// Keys of one item, at least, when a short block of tokens alone would not keep all threads busy.
+    /// Nothing depends on the number of threads, so that the result does not either.
+    static constexpr size_t kChunkKeys = 1024;
+
     /// A part of a run, or of a list of clusters.
     struct Piece {
         uint32_t run; ///< index into exact; exact_count is the tail
@@ -80,9 +85,12 @@ class Attention {
     };
 
     Pair pair(size_t number) const;
+
+    // attention_plan.cpp
     void plan(const AttentionCall& call);
     void plan_exact(bool whole, size_t chunk_keys);
     void plan_waves(bool whole);
+    size_t background_clusters(int head) const;
     void prepare_memory();
 
     void run_score_item(size_t item, int thread);
@@ -105,6 +113,7 @@ class Attention {
         return scratch(thread) + attend_scratch_floats(max_rows_, shape_.dk, shape_.dv);
     }
     Partial local(int thread) const;
+    const CoarseRun* background(int head) const { return call_.background + head * call_.background_count; }
 
     KvShape shape_;
     int query_heads_, group_, max_rows_;

@@ -1,17 +1,41 @@
 #include "background.h"
 
 #include <algorithm>
-#include <cmath>
 #include <cstring>
+#include <limits>
 
 namespace wave {
 
-void Background::set_segments(const KvShape& shape,
-                              const std::vector<std::shared_ptr<const Segment>>& segments) {
-    if (segments == segments_) return;
-    shape_ = shape, segments_ = segments;
+void Background::show(const KvShape& shape, const Segments& segments, const std::vector<float>& biases) {
+    if (!has_all(segments, biases)) {
+        copy(shape, segments);
+        biases_ = biases;
+    }
+    runs_.assign(shape.layers, {});
+    for (size_t i = 0; i < heads_.size(); i++)
+        for (size_t begin = 0, end; begin < segments_.size(); begin = end) {
+            for (end = begin + 1; end < segments_.size() && biases_[end] == biases_[begin];) end++;
+            runs_[i / shape.kv_heads].push_back(run(heads_[i], begin, end));
+        }
+}
+
+/// Whether the segments are in the copy, in this order, with others between them or not; their biases are set
+/// then and the others hidden.
+bool Background::has_all(const Segments& segments, const std::vector<float>& biases) {
+    biases_.assign(segments_.size(), -std::numeric_limits<float>::infinity());
+    size_t at = 0;
+    for (size_t i = 0; i < segments.size(); i++, at++) {
+        while (at < segments_.size() && segments_[at] != segments[i]) at++;
+        if (at == segments_.size()) return false;
+        biases_[at] = biases[i];
+    }
+    return true;
+}
+
+void Background::copy(const KvShape& shape, const Segments& segments) {
+    segments_.clear(); // there is no copy until all of it is
     heads_.clear();
-    summaries_.clear();
+    shape_ = shape;
     for (uint32_t layer = 0; layer < shape.layers; layer++)
         for (uint32_t number = 0; number < shape.kv_heads; number++) {
             Head head;
@@ -30,23 +54,21 @@ void Background::set_segments(const KvShape& shape,
                             coarse.count * shape.value_bytes());
                 std::copy_n(coarse.log_sizes, coarse.count, head.log_sizes.data() + head.first[i]);
             }
-            head.biased = head.log_sizes;
-            summaries_.push_back(
-                {head.keys.get(), head.values.get(), head.biased.data(), static_cast<uint32_t>(count)});
             heads_.push_back(std::move(head));
         }
+    segments_ = segments;
 }
 
-void Background::set_biases(const std::vector<float>& biases) {
-    visible_ = std::any_of(biases.begin(), biases.end(), [](float bias) { return !std::isinf(bias); });
-    for (Head& head : heads_)
-        for (size_t i = 0; i < segments_.size(); i++)
-            for (size_t c = head.first[i]; c < head.first[i + 1]; c++)
-                head.biased[c] = head.log_sizes[c] + biases[i];
+CoarseRun Background::run(const Head& head, size_t begin, size_t end) const {
+    const size_t first = head.first[begin];
+    return {{head.keys.get() + first * shape_.key_bytes(), head.values.get() + first * shape_.value_bytes(),
+             head.log_sizes.data() + first, static_cast<uint32_t>(head.first[end] - first)},
+            biases_[begin]};
 }
 
-const Summaries* Background::layer(uint32_t layer) const {
-    return visible_ ? summaries_.data() + static_cast<size_t>(layer) * shape_.kv_heads : nullptr;
+const std::vector<CoarseRun>& Background::layer(uint32_t layer) const {
+    static const std::vector<CoarseRun> nothing;
+    return runs_.empty() ? nothing : runs_[layer];
 }
 
 } // namespace wave

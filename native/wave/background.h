@@ -8,25 +8,32 @@ namespace wave {
 
 class Background {
   public:
-    /// Copies the coarse summaries of the segments together, unless they are there already.
-    void set_segments(const KvShape& shape, const std::vector<std::shared_ptr<const Segment>>& segments);
-    /// biases[i] is added to every logit of segment i; -infinity hides it.
-    void set_biases(const std::vector<float>& biases);
-    /// [kv_heads] of one layer, log_sizes with the biases; null when nothing is visible.
-    const Summaries* layer(uint32_t layer) const;
+    using Segments = std::vector<std::shared_ptr<const Segment>>;
+
+    /// biases[i] is added to every logit of segment i; -infinity hides it. Summaries are copied together once
+    /// and stay, whatever is shown or hidden of them: only a segment that is not among them, or another
+    /// order, makes another copy.
+    void show(const KvShape& shape, const Segments& segments, const std::vector<float>& biases);
+    /// Shows nothing and keeps the copy.
+    void hide() { runs_.clear(); }
+    /// [kv_heads][runs] of one layer: neighbours with the same bias are one run.
+    const std::vector<CoarseRun>& layer(uint32_t layer) const;
 
   private:
     struct Head {
         AlignedBytes keys, values;
-        std::vector<float> log_sizes, biased;
+        std::vector<float> log_sizes;
         std::vector<size_t> first; ///< per segment, and the end
     };
+    bool has_all(const Segments& segments, const std::vector<float>& biases);
+    void copy(const KvShape& shape, const Segments& segments);
+    CoarseRun run(const Head& head, size_t begin, size_t end) const;
 
     KvShape shape_;
-    std::vector<std::shared_ptr<const Segment>> segments_;
-    std::vector<Head> heads_;          ///< [layers * kv_heads]
-    std::vector<Summaries> summaries_; ///< [layers * kv_heads]
-    bool visible_ = false;
+    Segments segments_;
+    std::vector<float> biases_;                ///< per segment
+    std::vector<Head> heads_;                  ///< [layers * kv_heads]
+    std::vector<std::vector<CoarseRun>> runs_; ///< per layer; none while hidden
 };
 
 } // namespace wave

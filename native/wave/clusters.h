@@ -27,6 +27,12 @@ struct Summaries {
     uint32_t count = 0;
 };
 
+/// Summaries that stand for segments as a whole.
+struct CoarseRun {
+    Summaries summaries;
+    float bias = 0; ///< added to every attention logit; -infinity hides the run
+};
+
 /// The index of one layer and KV head. K and V of the segment lie cluster by cluster: cluster c is the slots
 /// starts[c] ... starts[c + 1].
 struct Clusters {

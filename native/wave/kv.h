@@ -34,7 +34,7 @@ struct KvRun {
     const void* k;
     const void* v;
     size_t tokens;
-    float bias = 0;       ///< added to every attention logit
+    float bias = 0;       ///< added to every attention logit; -infinity hides the run
     int64_t position = 0; ///< of the first token; only told by sliding windows
 };
 

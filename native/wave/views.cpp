@@ -45,21 +45,22 @@ Views::Layer Views::make_layer(const KvShape& shape, uint32_t number) const {
     return layer;
 }
 
-/// Wave views have a place in the background too, hidden, so that a gate that looks again changes nothing but
-/// biases.
+/// All views have a place in the background, hidden unless coarse, so that a gate that looks again changes
+/// nothing but biases.
 void Views::set_background(const KvShape& shape) {
-    std::vector<std::shared_ptr<const Segment>> segments;
+    Background::Segments segments;
     std::vector<float> biases;
     bool coarse = false;
     for (const View& view : views_) {
-        if (view.detail == Detail::exact) continue;
+        const bool shown = view.detail == Detail::coarse;
         segments.push_back(view.segment);
-        biases.push_back(view.detail == Detail::coarse ? view.bias : -std::numeric_limits<float>::infinity());
-        coarse = coarse || view.detail == Detail::coarse;
+        biases.push_back(shown ? view.bias : -std::numeric_limits<float>::infinity());
+        coarse = coarse || shown;
     }
-    if (!coarse) segments.clear(), biases.clear();
-    background_.set_segments(shape, segments);
-    background_.set_biases(biases);
+    if (coarse)
+        background_.show(shape, segments, biases);
+    else
+        background_.hide();
 }
 
 size_t Views::wave_clusters() const {

@@ -28,7 +28,9 @@ class Views {
     const std::vector<WaveRun>& wave(uint32_t layer) const {
         return layers_[layer].wave;
     } ///< [kv_heads][runs]
-    const Summaries* background(uint32_t layer) const { return background_.layer(layer); }
+    const std::vector<CoarseRun>& background(uint32_t layer) const {
+        return background_.layer(layer);
+    } ///< [kv_heads][runs]
     size_t wave_tokens() const { return wave_tokens_; }
     /// Of layer 0's first head; others differ by a few.
     size_t wave_clusters() const;

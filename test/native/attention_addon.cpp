@@ -1,7 +1,9 @@
-// Hands attention over exact runs, wave runs, the background and the tail to the tests in TypeScript.
+// Hands attention over exact runs, wave runs, the background and the tail to the tests in TypeScript, and attention
+// over stored segments.
 #include "addon_values.h"
 
 #include "wave/attention.h"
+#include "wave/views.h"
 
 #include <cmath>
 #include <cstring>
@@ -56,25 +58,6 @@ struct Stored {
     }
 };
 
-/// The coarse summaries of one KV head of all background runs, side by side.
-struct Coarse {
-    std::vector<uint8_t> keys, values;
-    std::vector<float> log_sizes;
-
-    Coarse(const wave::KvShape& shape, const Stored& stored, uint32_t head) {
-        for (size_t i = 0; i < stored.tails.size(); i++) {
-            const wave::Summaries c = stored.built[i * shape.kv_heads + head].view().coarse;
-            const auto *k = static_cast<const uint8_t*>(c.keys), *v = static_cast<const uint8_t*>(c.values);
-            keys.insert(keys.end(), k, k + c.count * shape.key_bytes());
-            values.insert(values.end(), v, v + c.count * shape.value_bytes());
-            for (uint32_t s = 0; s < c.count; s++) log_sizes.push_back(c.log_sizes[s] + stored.biases[i]);
-        }
-    }
-    wave::Summaries view() const {
-        return {keys.data(), values.data(), log_sizes.data(), static_cast<uint32_t>(log_sizes.size())};
-    }
-};
-
 Napi::Value read_record(Napi::Env env, const wave::HeadRecord& record) {
     Napi::Object result = Napi::Object::New(env);
     result["zones"] = array_of(env, std::vector<float>(record.zones, record.zones + wave::kZones));
@@ -111,9 +94,36 @@ std::vector<float> mass_by_token(const wave::KvShape& shape, const std::vector<f
     return result;
 }
 
-/// attend({queryHeads, kvHeads, dk, dv, f16, threads, tokens, scale, softCap, window, position, budget, estimate,
-/// record, sample, repeat}, q, {exact, wave, background, tail, sinks}): {out, and with `record` mass and records}.
-/// `repeat` calls are made with the same memory, and the last one told. With the kernels that REPOWAVE_ISA names.
+/// What `attend` and `attendViews` have in common: {queryHeads, tokens, scale, softCap, window, position, budget,
+/// estimate, sample}, q and room for the result.
+wave::AttentionCall job_of(const Napi::Object& options, const wave::KvShape& shape, const std::vector<float>& q,
+                           std::vector<float>& out) {
+    const uint32_t query_heads = number(options, "queryHeads");
+    wave::AttentionCall job{};
+    job.tokens = static_cast<int>(number(options, "tokens"));
+    out.resize(static_cast<size_t>(job.tokens) * query_heads * shape.dv);
+    job.q = reinterpret_cast<const uint8_t*>(q.data());
+    job.q_head_stride = shape.dk * sizeof(float), job.q_token_stride = query_heads * job.q_head_stride;
+    job.out = reinterpret_cast<uint8_t*>(out.data());
+    job.out_head_stride = shape.dv * sizeof(float), job.out_token_stride = query_heads * job.out_head_stride;
+    job.scale = options.Get("scale").As<Napi::Number>(), job.soft_cap = options.Get("softCap").As<Napi::Number>();
+    job.window = static_cast<int>(number(options, "window"));
+    job.position = options.Get("position").As<Napi::Number>().Int64Value();
+    job.budget = static_cast<size_t>(options.Get("budget").As<Napi::Number>().Int64Value());
+    job.estimate = options.Get("estimate").As<Napi::Boolean>();
+    job.sample = options.Get("sample").As<Napi::Boolean>();
+    return job;
+}
+
+std::vector<wave::KvRun> tail_runs(const wave::KvTail& tail) {
+    std::vector<wave::KvRun> runs;
+    for (uint32_t head = 0; head < tail.shape().kv_heads; head++) runs.push_back(tail.run(0, head, tail.tokens()));
+    return runs;
+}
+
+/// attend({kvHeads, dk, dv, f16, threads, record, repeat, …job_of}, q, {exact, wave, background, tail, sinks}): {out,
+/// and with `record` mass and records}. `repeat` calls are made with the same memory, and the last one told. With the
+/// kernels that REPOWAVE_ISA names.
 Napi::Value attend(const Napi::CallbackInfo& call) {
     const auto options = call[0].As<Napi::Object>(), seen = call[2].As<Napi::Object>();
     const wave::KvShape shape = shape_of(options);
@@ -125,40 +135,27 @@ Napi::Value attend(const Napi::CallbackInfo& call) {
     waves.build(shape);
     background.build(shape);
     const auto tail = make_tail(shape, {seen.Get("tail").As<Napi::Object>()});
-    std::vector<wave::KvRun> exact_runs, tails;
+    std::vector<wave::KvRun> exact_runs;
     std::vector<wave::WaveRun> wave_runs;
-    std::vector<Coarse> coarse;
-    std::vector<wave::Summaries> summaries;
+    std::vector<wave::CoarseRun> coarse_runs;
     for (uint32_t head = 0; head < shape.kv_heads; head++) {
         for (size_t i = 0; i < exact.tails.size(); i++) exact_runs.push_back(exact.run(i, head));
         for (size_t i = 0; i < waves.tails.size(); i++) wave_runs.push_back(waves.wave_run(shape, i, head));
-        coarse.emplace_back(shape, background, head);
-        tails.push_back(tail->run(0, head, tail->tokens()));
+        for (size_t i = 0; i < background.tails.size(); i++)
+            coarse_runs.push_back({background.built[i * shape.kv_heads + head].view().coarse, background.biases[i]});
     }
-    for (const Coarse& head : coarse) summaries.push_back(head.view());
+    const std::vector<wave::KvRun> tails = tail_runs(*tail);
     const std::vector<float> sinks = seen.Get("sinks").IsNull() ? std::vector<float>{} : floats(seen.Get("sinks"));
-    std::vector<float> mass(shape.kv_heads * (exact.tokens + waves.tokens));
+    std::vector<float> out, mass(shape.kv_heads * (exact.tokens + waves.tokens));
     std::vector<wave::HeadRecord> records(shape.kv_heads);
 
-    wave::AttentionCall job{};
-    job.tokens = static_cast<int>(number(options, "tokens"));
-    std::vector<float> out(static_cast<size_t>(job.tokens) * query_heads * shape.dv);
-    job.q = reinterpret_cast<const uint8_t*>(q.data());
-    job.q_head_stride = shape.dk * sizeof(float), job.q_token_stride = query_heads * job.q_head_stride;
-    job.out = reinterpret_cast<uint8_t*>(out.data());
-    job.out_head_stride = shape.dv * sizeof(float), job.out_token_stride = query_heads * job.out_head_stride;
-    job.scale = options.Get("scale").As<Napi::Number>(), job.soft_cap = options.Get("softCap").As<Napi::Number>();
+    wave::AttentionCall job = job_of(options, shape, q, out);
     job.sinks = sinks.empty() ? nullptr : sinks.data();
-    job.window = static_cast<int>(number(options, "window"));
-    job.position = options.Get("position").As<Napi::Number>().Int64Value();
     job.exact = exact_runs.data(), job.exact_count = exact.tails.size();
     job.wave = wave_runs.data(), job.wave_count = waves.tails.size();
-    job.budget = static_cast<size_t>(options.Get("budget").As<Napi::Number>().Int64Value());
-    job.estimate = options.Get("estimate").As<Napi::Boolean>();
-    job.background = background.tails.empty() ? nullptr : summaries.data();
+    job.background = coarse_runs.data(), job.background_count = background.tails.size();
     job.tail = tails.data();
     if (record) job.mass = mass.data(), job.records = records.data();
-    job.sample = options.Get("sample").As<Napi::Boolean>();
 
     wave::Attention attention(shape, query_heads, threads);
     for (uint32_t i = 0; i < number(options, "repeat"); i++) {
@@ -177,10 +174,70 @@ Napi::Value attend(const Napi::CallbackInfo& call) {
     return result;
 }
 
+/// [kv_heads][slots] of a layer, each span in the order of its tokens
+std::vector<float> mass_by_token(const wave::Views& views, uint32_t layer, const std::vector<float>& mass) {
+    std::vector<float> result = mass;
+    for (size_t head = 0; head < mass.size() / std::max<size_t>(1, views.slots(layer)); head++)
+        for (const wave::Views::Span& span : views.spans(layer)) {
+            const wave::Segment& segment = *views.list()[span.view].segment;
+            const uint16_t* tokens = segment.clusters(layer, static_cast<uint32_t>(head)).tokens;
+            const size_t at = head * views.slots(layer) + span.first;
+            for (size_t slot = 0; segment.has_index(layer) && slot < span.tokens; slot++)
+                result[at + tokens[slot]] = mass[at + slot];
+        }
+    return result;
+}
+
+/// attendViews(paths, {…job_of}, q, tail, looks, layer): {out, mass} for one look after the other at the segments,
+/// each a list of {segment, detail (exact 0, wave 1, coarse 2), bias, position}; of one token's attention in a layer
+Napi::Value attend_views(const Napi::CallbackInfo& call) {
+    const Napi::Env env = call.Env();
+    std::vector<std::shared_ptr<const wave::Segment>> segments;
+    const auto paths = call[0].As<Napi::Array>(), looks = call[4].As<Napi::Array>();
+    for (uint32_t i = 0; i < paths.Length(); i++)
+        segments.push_back(std::make_shared<const wave::Segment>(paths.Get(i).As<Napi::String>().Utf8Value()));
+    const wave::KvShape shape = segments[0]->shape();
+    const auto options = call[1].As<Napi::Object>();
+    const std::vector<float> q = floats(call[2]);
+    const uint32_t layer = call[5].As<Napi::Number>();
+    wave::KvShape tail_shape = shape;
+    tail_shape.layers = 1;
+    const auto tail = make_tail(tail_shape, {call[3].As<Napi::Object>()});
+    const std::vector<wave::KvRun> tails = tail_runs(*tail);
+    std::vector<float> out;
+    wave::AttentionCall job = job_of(options, shape, q, out);
+    job.tail = tails.data();
+    wave::Attention attention(shape, static_cast<int>(number(options, "queryHeads")), 1);
+    wave::Views views;
+    Napi::Array result = Napi::Array::New(env);
+    for (uint32_t i = 0; i < looks.Length(); i++) {
+        std::vector<wave::View> list;
+        for (const Napi::Object& view : objects(looks.Get(i)))
+            list.push_back({segments[number(view, "segment")], static_cast<wave::Detail>(number(view, "detail")),
+                            view.Get("bias").As<Napi::Number>(),
+                            view.Get("position").As<Napi::Number>().Int64Value()});
+        views.set(shape, std::move(list));
+        const std::vector<wave::KvRun>& exact = views.exact(layer);
+        const std::vector<wave::CoarseRun>& background = views.background(layer);
+        job.exact = exact.data(), job.exact_count = exact.size() / shape.kv_heads;
+        job.wave = views.wave(layer).data(), job.wave_count = views.wave(layer).size() / shape.kv_heads;
+        job.background = background.data(), job.background_count = background.size() / shape.kv_heads;
+        std::vector<float> mass(shape.kv_heads * views.slots(layer));
+        job.mass = mass.data();
+        run_threads(attention, job, 1);
+        Napi::Object seen = Napi::Object::New(env);
+        seen["out"] = array_of(env, out);
+        seen["mass"] = array_of(env, mass_by_token(views, layer, mass));
+        result[i] = seen;
+    }
+    return result;
+}
+
 } // namespace
 
 void add_attention(Napi::Object exports) {
     exports["attend"] = Napi::Function::New(exports.Env(), attend);
+    exports["attendViews"] = Napi::Function::New(exports.Env(), attend_views);
 }
 
 } // namespace values

@@ -1,7 +1,7 @@
-// Hands clusters, selection, segment files and the background to the tests in TypeScript.
+// Hands clusters, selection, segment files and the mass of heads to the tests in TypeScript.
 #include "addon_values.h"
 
-#include "wave/background.h"
+#include "wave/head_mass.h"
 #include "wave/selection.h"
 
 namespace values {
@@ -86,25 +86,16 @@ Napi::Value read_segment(const Napi::CallbackInfo& call) {
     return result;
 }
 
-/// background(paths, biases per look): for each look the summaries of each layer and KV head, null when all is hidden
-Napi::Value background(const Napi::CallbackInfo& call) {
+/// headMass(paths, [{layer, kvHead, q}], threads): [heads][segments]
+Napi::Value head_mass(const Napi::CallbackInfo& call) {
     std::vector<std::shared_ptr<const wave::Segment>> segments;
-    const auto paths = call[0].As<Napi::Array>(), looks = call[1].As<Napi::Array>();
+    const auto paths = call[0].As<Napi::Array>();
     for (uint32_t i = 0; i < paths.Length(); i++)
         segments.push_back(std::make_shared<const wave::Segment>(paths.Get(i).As<Napi::String>().Utf8Value()));
-    const wave::KvShape shape = segments[0]->shape();
-    wave::Background seen;
-    Napi::Array result = Napi::Array::New(call.Env());
-    for (uint32_t look = 0; look < looks.Length(); look++) {
-        seen.set_segments(shape, segments);
-        seen.set_biases(floats(looks.Get(look)));
-        Napi::Array heads = Napi::Array::New(call.Env());
-        for (uint32_t i = 0; i < shape.layers * shape.kv_heads; i++)
-            if (const wave::Summaries* layer = seen.layer(i / shape.kv_heads))
-                heads[i] = read_summaries(call.Env(), shape, layer[i % shape.kv_heads]);
-        result[look] = heads.Length() > 0 ? Napi::Value(heads) : call.Env().Null();
-    }
-    return result;
+    std::vector<wave::HeadQueries> heads;
+    for (const Napi::Object& head : objects(call[1]))
+        heads.push_back({number(head, "layer"), number(head, "kvHead"), floats(head.Get("q"))});
+    return array_of(call.Env(), wave::head_mass(segments[0]->shape(), heads, segments, call[2].As<Napi::Number>()));
 }
 
 /// What a function throws, as a JavaScript error with the C++ message.
@@ -125,7 +116,7 @@ void add_index(Napi::Object exports) {
     exports["choose"] = Napi::Function::New(env, choose);
     exports["writeSegment"] = Napi::Function::New(env, write_segment);
     exports["readSegment"] = Napi::Function::New(env, guarded<read_segment>);
-    exports["background"] = Napi::Function::New(env, background);
+    exports["headMass"] = Napi::Function::New(env, head_mass);
 }
 
 } // namespace values

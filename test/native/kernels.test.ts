@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 import { attend, type Shape } from '../reference/attention.ts';
 import { dot } from '../reference/clusters.ts';
 import { createRandom } from '../reference/random.ts';
-import type { PlacedRun } from '../reference/tripartite.ts';
+import type { PlacedRun } from '../reference/seen.ts';
 import {
   addon,
   attendNative,

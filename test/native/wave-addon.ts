@@ -6,7 +6,7 @@ import path from 'node:path';
 import { test } from 'node:test';
 import type { Shape } from '../reference/attention.ts';
 import type { Build, Partition } from '../reference/clusters.ts';
-import type { Call, PlacedRun } from '../reference/tripartite.ts';
+import type { Call, PlacedRun } from '../reference/seen.ts';
 
 export interface Stored {
   kvHeads: number;
@@ -41,6 +41,22 @@ export interface NativeAttended {
   out: Float32Array;
   mass: Float32Array;
   records: NativeRecord[];
+}
+
+export interface HeadQueries {
+  layer: number;
+  kvHead: number;
+  /** [count][dk], multiplied by the softmax scale */
+  q: Float32Array;
+}
+
+export const DETAIL = { exact: 0, wave: 1, coarse: 2 } as const;
+
+export interface NativeView {
+  segment: number;
+  detail: number;
+  bias: number;
+  position: number;
 }
 
 type Biases = Float32Array | null;
@@ -89,13 +105,24 @@ interface TestAddon {
     indexBytes: number;
     heads: (NativeIndex & { k: Float32Array; v: Float32Array; hasIndex: boolean })[];
   };
-  background(files: string[], looks: Float32Array[]): (Summaries[] | null)[];
+  headMass(files: string[], heads: HeadQueries[], threads: number): Float32Array;
   attend(
     options: Omit<Call, 'sinks' | 'exact' | 'wave' | 'background' | 'tail'> &
       Shape & { f16: boolean; threads: number; record: boolean; sample: boolean; repeat: number },
     q: Float32Array,
     seen: Pick<Call, 'sinks' | 'exact' | 'wave' | 'background' | 'tail'>,
   ): NativeAttended;
+  attendViews(
+    files: string[],
+    options: Omit<Call, 'sinks' | 'exact' | 'wave' | 'background' | 'tail'> & {
+      queryHeads: number;
+      sample: boolean;
+    },
+    q: Float32Array,
+    tail: PlacedRun,
+    looks: NativeView[][],
+    layer: number,
+  ): Pick<NativeAttended, 'out' | 'mass'>[];
 }
 
 const build = path.resolve(import.meta.dirname, '../../build');

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { attend, type Shape } from '../reference/attention.ts';
 import { createRandom } from '../reference/random.ts';
-import { attendTripartite, type Call } from '../reference/tripartite.ts';
+import type { Call } from '../reference/seen.ts';
+import { attendTripartite } from '../reference/tripartite.ts';
 import {
   attendNative,
   effort,
@@ -217,7 +218,7 @@ perInstructionSet(import.meta.filename, (isa) => {
         const spoiled = (x: ArrayLike<number>) =>
           Float32Array.from(x, (y, i) => [NaN, Infinity, -Infinity, y][i % 4]!);
         Object.assign(bad, { k: spoiled(bad.k), v: spoiled(bad.v) });
-        for (const place of ['exact', 'wave'] as const) {
+        for (const place of ['exact', 'wave', 'background'] as const) {
           const { out, mass } = attendNative(SHAPE, q, { ...call, [place]: [...call[place], bad] });
           assert.ok(
             relativeError(out, attendNative(SHAPE, q, call).out) < 2e-6,

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { buildIndex, cluster, clusterLimit, dot, type Partition } from '../reference/clusters.ts';
 import { createRandom } from '../reference/random.ts';
-import { headOf, massBound } from '../reference/tripartite.ts';
+import { massBound } from '../reference/partial.ts';
+import { headOf } from '../reference/seen.ts';
 import { addon, effort, makeRun, nativeBuild, perInstructionSet, relativeError } from './wave-addon.ts';
 
 /** Which cluster each point is in. */

@@ -4,7 +4,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { after, test } from 'node:test';
 import { createRandom } from '../reference/random.ts';
-import { headOf } from '../reference/tripartite.ts';
+import { headOf } from '../reference/seen.ts';
 import { addon, makeRun, type Stored } from './wave-addon.ts';
 
 const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'repowave-segment-'));
@@ -93,28 +93,4 @@ test('a damaged index, a torn file and a foreign one are refused', () => {
   refused(put(4096, 7), /damaged metadata/);
   refused((copy) => copy.subarray(0, copy.length - 1), /incomplete/);
   refused(() => Buffer.alloc(10), /not a segment file/);
-});
-
-test('the background lays the coarse summaries of segments side by side, with their biases', () => {
-  const shape = SHAPES[0]!;
-  const written = [40, 900, 300].map((tokens) =>
-    write(`back-${tokens}`, shape, tokens, { layers: 2, without: [] }),
-  );
-  const looks = [[0, 0, 0], [-4, -Infinity, 2], [-Infinity, -Infinity, -Infinity], [1, 1, 1]]; // prettier-ignore
-  const seen = addon.background(
-    written.map(({ file }) => file),
-    looks.map((look) => Float32Array.from(look)),
-  );
-  assert.equal(seen[2], null);
-  for (const look of [0, 1, 3]) {
-    seen[look]!.forEach((summaries, head) => {
-      const own = written.map(({ file }) => addon.readSegment(file).heads[head]!.coarse);
-      assert.deepEqual([...summaries.keys], own.flatMap(({ keys }) => [...keys])); // prettier-ignore
-      assert.deepEqual([...summaries.values], own.flatMap(({ values }) => [...values])); // prettier-ignore
-      const biased = own.flatMap(({ logSizes }, i) =>
-        Array.from(logSizes, (x) => Math.fround(x + looks[look]![i]!)),
-      );
-      assert.deepEqual([...summaries.logSizes], biased);
-    });
-  }
 });

@@ -3,38 +3,11 @@
  * steady zone exact, retrieved clusters exact, and here ALL other clusters estimated; beyond the paper: coarse
  * summaries of segments in the background, sinks, soft caps, sliding windows.)
  */
-import type { Run, Shape } from './attention.ts';
-import { buildIndex, dot, EXACT, type Build, type Index } from './clusters.ts';
+import type { Shape } from './attention.ts';
+import { dot, EXACT, type Build } from './clusters.ts';
+import { merge, partialOf, type Partial } from './partial.ts';
+import { capped, entriesOf, seenBy, tokensOf, ZONES, type Call, type Seen } from './seen.ts';
 import { choose, rankClusters } from './selection.ts';
-
-/** `position` is that of the first token: only sliding windows tell. */
-export interface PlacedRun extends Run {
-  position: number;
-}
-
-export interface Call {
-  tokens: number;
-  scale: number;
-  /** 0: none. */
-  softCap: number;
-  /** Per query head, a logit that takes mass and has no value. */
-  sinks: ArrayLike<number> | null;
-  /** 0, or how many tokens back, itself included, a token sees; exact runs and the tail only. */
-  window: number;
-  /** Of the first token. */
-  position: number;
-  /** Tokens to retrieve per KV head and block of tokens. */
-  budget: number;
-  estimate: boolean;
-  exact: PlacedRun[];
-  wave: PlacedRun[];
-  background: PlacedRun[];
-  /** Its last `tokens` tokens are the ones computed. */
-  tail: PlacedRun;
-}
-
-export const ZONES = ['steady', 'retrieved', 'estimated', 'coarse'] as const;
-export type Zone = (typeof ZONES)[number];
 
 export interface HeadRecord {
   /** Share of the mass, mean over the group's query heads; sinks count as steady. */
@@ -54,80 +27,6 @@ export interface Attended {
   mass: Float64Array;
   /** [kvHeads], of the last block of tokens */
   records: HeadRecord[];
-}
-
-/** Attention over part of what a row sees: sum exp(logit - m), sum exp(logit - m) value. */
-export interface Partial {
-  m: number;
-  l: number;
-  o: Float64Array;
-}
-
-/** What one row sees: logits with values, and where their mass is booked. */
-interface Entry {
-  logit: number;
-  values: ArrayLike<number>;
-  at: number;
-  /** s: how many tokens the entry stands for. */
-  size: number;
-  zone: Zone;
-  slot: number;
-}
-
-/** s exp(q . C), which never exceeds the true sum of exp(q . k) over the cluster (section 4.2, equation 3: Jensen). */
-export function massBound(q: ArrayLike<number>, centroid: ArrayLike<number>, size: number): number {
-  return size * Math.exp(dot(q, 0, centroid, 0, centroid.length));
-}
-
-/** Weights of s in the sum and of s times the mean value, i.e. the value sum, in the output (equations 2 and 4). */
-export function partialOf(entries: Entry[], dv: number): Partial {
-  const m = entries.reduce((top, { logit }) => Math.max(top, logit), -Infinity);
-  const part: Partial = { m, l: 0, o: new Float64Array(dv) };
-  if (m === -Infinity) return part;
-  for (const { logit, size, values, at } of entries) {
-    if (logit === -Infinity) continue;
-    const weight = size * Math.exp(logit - m);
-    part.l += weight;
-    for (let d = 0; d < dv; d++) part.o[d]! += weight * values[at + d]!;
-  }
-  return part;
-}
-
-/** The log-sum-exp merge: both parts brought to the larger maximum and added. */
-export function merge(a: Partial, b: Partial): Partial {
-  const m = Math.max(a.m, b.m);
-  if (m === -Infinity) return a;
-  const [fa, fb] = [Math.exp(a.m - m), Math.exp(b.m - m)];
-  return { m, l: fa * a.l + fb * b.l, o: a.o.map((x, d) => fa * x + fb * b.o[d]!) };
-}
-
-/** The elements [tokens][d] of one KV head. */
-export function headOf(
-  x: ArrayLike<number>,
-  tokens: number,
-  kvHeads: number,
-  head: number,
-  d: number,
-): Float64Array {
-  const y = new Float64Array(tokens * d);
-  for (let t = 0; t < tokens; t++)
-    for (let j = 0; j < d; j++) y[t * d + j] = x[(t * kvHeads + head) * d + j]!;
-  return y;
-}
-
-/** One KV head of a run. */
-interface HeadRun {
-  run: PlacedRun;
-  k: Float64Array;
-  v: Float64Array;
-}
-
-/** Everything of one KV head. */
-interface Seen {
-  exact: HeadRun[];
-  wave: (HeadRun & { index: Index })[];
-  background: (HeadRun & { index: Index })[];
-  tail: HeadRun;
 }
 
 /** Tokens that share one selection, as in the native code: as many as make 112 query rows. */
@@ -172,24 +71,6 @@ export function attendTripartite(
   return { out, mass, records };
 }
 
-function seenBy({ kvHeads, dk, dv }: Shape, call: Call, head: number, build: Build): Seen {
-  const plain = (run: PlacedRun): HeadRun => ({
-    run,
-    k: headOf(run.k, run.tokens, kvHeads, head, dk),
-    v: headOf(run.v, run.tokens, kvHeads, head, dv),
-  });
-  const indexed = (run: PlacedRun) => {
-    const own = plain(run);
-    return { ...own, index: buildIndex(own.k, own.v, dk, dv, build) };
-  };
-  return {
-    exact: call.exact.map(plain),
-    wave: call.wave.map(indexed),
-    background: call.background.map(indexed),
-    tail: plain(call.tail),
-  };
-}
-
 function queryOf(
   shape: Shape,
   q: ArrayLike<number>,
@@ -202,8 +83,6 @@ function queryOf(
     (_, d) => q[(token * shape.queryHeads + head) * shape.dk + d]! * scale,
   );
 }
-
-const capped = (logit: number, cap: number): number => (cap > 0 ? cap * Math.tanh(logit / cap) : logit);
 
 /** The clusters retrieved for these rows, per run. */
 function retrieve(rows: Float64Array[], seen: Seen, call: Call, dk: number): Set<number>[] {
@@ -223,10 +102,6 @@ function retrieve(rows: Float64Array[], seen: Seen, call: Call, dk: number): Set
     first += index.fine.sizes.length;
     return new Set(own);
   });
-}
-
-function tokensOf({ partition: { order, starts } }: Index, c: number): number[] {
-  return Array.from({ length: starts[c + 1]! - starts[c]! }, (_, i) => order[starts[c]! + i]!);
 }
 
 function newRecord(
@@ -253,13 +128,10 @@ function attendRow(
   seen: Seen,
   chosen: Set<number>[],
   call: Call,
-  { dk, dv }: Shape,
+  shape: Shape,
 ) {
-  const entries = [
-    ...steadyEntries(q, token, seen, call, dk, dv),
-    ...waveEntries(q, seen, chosen, call, dk, dv),
-    ...coarseEntries(q, seen, call, dk, dv),
-  ];
+  const { dv } = shape;
+  const entries = entriesOf(q, token, seen, chosen, call, shape);
   const parts = ZONES.map((zone) =>
     partialOf(
       entries.filter((entry) => entry.zone === zone),
@@ -274,72 +146,6 @@ function attendRow(
   const mass = new Float64Array(slots);
   for (const { logit, slot } of entries) if (slot >= 0) mass[slot]! += Math.exp(logit - whole.m) / whole.l;
   return { out: whole.o.map((x) => x / whole.l), zones, mass };
-}
-
-/** Exact runs, seen whole, and the tail up to the token itself; within the window of positions when there is one. */
-function steadyEntries(
-  q: Float64Array,
-  token: number,
-  seen: Seen,
-  call: Call,
-  dk: number,
-  dv: number,
-): Entry[] {
-  const entries: Entry[] = [];
-  const { tail } = seen;
-  const tailPosition = call.position - (tail.run.tokens - call.tokens);
-  let slot = 0;
-  for (const one of [...seen.exact, tail]) {
-    const isTail = one === tail;
-    const first = isTail ? tailPosition : one.run.position;
-    const visible = isTail ? tail.run.tokens - call.tokens + token + 1 : one.run.tokens;
-    for (let j = 0; j < one.run.tokens; j++) {
-      const own = isTail ? -1 : slot++;
-      if (j >= visible) continue;
-      if (call.window > 0 && first + j <= call.position + token - call.window) continue;
-      const logit = capped(dot(q, 0, one.k, j * dk, dk), call.softCap) + one.run.bias;
-      entries.push({ logit, values: one.v, at: j * dv, size: 1, zone: 'steady', slot: own });
-    }
-  }
-  return entries;
-}
-
-/** Retrieved clusters token by token; the others as size, centroid and mean value, when they are estimated. */
-function waveEntries(
-  q: Float64Array,
-  seen: Seen,
-  chosen: Set<number>[],
-  call: Call,
-  dk: number,
-  dv: number,
-): Entry[] {
-  const entries: Entry[] = [];
-  let slot = call.exact.reduce((sum, run) => sum + run.tokens, 0);
-  seen.wave.forEach(({ run, k, v, index }, i) => {
-    index.fine.sizes.forEach((size, c) => {
-      if (chosen[i]!.has(c)) {
-        for (const token of tokensOf(index, c)) {
-          const logit = capped(dot(q, 0, k, token * dk, dk), call.softCap) + run.bias;
-          entries.push({ logit, values: v, at: token * dv, size: 1, zone: 'retrieved', slot: slot + token });
-        }
-      } else if (call.estimate) {
-        const logit = capped(dot(q, 0, index.fine.keys, c * dk, dk), call.softCap) + run.bias;
-        entries.push({ logit, values: index.fine.values, at: c * dv, size, zone: 'estimated', slot: -1 });
-      }
-    });
-    slot += run.tokens;
-  });
-  return entries;
-}
-
-/** Segments that the question is not about: estimated through their coarse clusters, with a bias. */
-function coarseEntries(q: Float64Array, seen: Seen, call: Call, dk: number, dv: number): Entry[] {
-  return seen.background.flatMap(({ run, index: { coarse } }) =>
-    coarse.sizes.map((size, c): Entry => {
-      const logit = capped(dot(q, 0, coarse.keys, c * dk, dk), call.softCap) + run.bias;
-      return { logit, values: coarse.values, at: c * dv, size, zone: 'coarse', slot: -1 };
-    }),
-  );
 }
 
 /** The choice against exact attention over the wave runs alone. */

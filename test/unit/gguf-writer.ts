@@ -1,6 +1,7 @@
 /** Writes small GGUF files for tests, right ones and wrong ones. */
 
-type Scalar = number | boolean | string;
+/** A plain number is written as a uint32. */
+type Scalar = number | boolean | string | { f32: number };
 
 export interface TensorSpec {
   name: string;
@@ -13,8 +14,8 @@ export interface GgufSpec {
   version?: number;
   metadata?: Record<string, Scalar | Scalar[]>;
   tensors?: TensorSpec[];
-  /** Bytes of tensor data behind the header. */
-  data?: number;
+  /** Tensor data behind the header; a number is that many zero bytes. */
+  data?: number | Buffer;
 }
 
 const u32 = (value: number): Buffer => {
@@ -32,14 +33,18 @@ export const u64 = (value: number | bigint): Buffer => {
 const text = (value: string): Buffer => Buffer.concat([u64(Buffer.byteLength(value)), Buffer.from(value)]);
 
 const UINT32 = 4;
+const FLOAT32 = 6;
 const BOOL = 7;
 const STRING = 8;
 const ARRAY = 9;
 
-const typeOf = (value: Scalar | undefined): number =>
-  typeof value === 'string' ? STRING : typeof value === 'boolean' ? BOOL : UINT32;
+function typeOf(value: Scalar | undefined): number {
+  if (typeof value === 'object') return FLOAT32;
+  return typeof value === 'string' ? STRING : typeof value === 'boolean' ? BOOL : UINT32;
+}
 
 function scalar(value: Scalar): Buffer {
+  if (typeof value === 'object') return Buffer.from(Float32Array.of(value.f32).buffer);
   if (typeof value === 'string') return text(value);
   return typeof value === 'boolean' ? Buffer.from([Number(value)]) : u32(value);
 }
@@ -65,7 +70,7 @@ export function gguf({ version = 3, metadata = {}, tensors = [], data = 0 }: Ggu
     ...tensors.map(tensor),
   ]);
   const padding = Buffer.alloc((32 - (header.length % 32)) % 32);
-  return Buffer.concat([header, padding, Buffer.alloc(data)]);
+  return Buffer.concat([header, padding, typeof data === 'number' ? Buffer.alloc(data) : data]);
 }
 
 /** A model with one 64 × 2 tensor of Q8_0: 136 bytes of data. */

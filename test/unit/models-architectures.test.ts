@@ -19,7 +19,7 @@ const header = (changes: Partial<GgufHeader>): GgufHeader => ({
   ...changes,
 });
 
-test('models with a plain K/V cache are welcome', () => {
+test('models with a plain K/V cache are welcome, and those whose caps, sinks and windows were compared with llama.cpp', () => {
   for (const architecture of [
     'llama',
     'qwen2',
@@ -29,6 +29,9 @@ test('models with a plain K/V cache are welcome', () => {
     'granite',
     'smollm3',
     'phi3',
+    'gemma2',
+    'gemma3',
+    'gpt-oss',
   ]) {
     assert.equal(refusal(header({ architecture })), undefined, architecture);
   }
@@ -40,10 +43,10 @@ test('every family that attends otherwise is refused with its reason', () => {
     rwkv7: /recurrent state/,
     jamba: /mixes attention/,
     qwen3next: /mixes attention/,
-    gemma3: /sliding windows/,
+    cohere2: /sliding windows/,
     llama4: /sliding windows/,
-    gemma2: /caps/,
-    'gpt-oss': /sinks/,
+    grok: /caps/,
+    granite_swa: /sinks/,
     bloom: /ALiBi/,
     deepseek2: /MLA/,
     minicpm3: /different sizes/,

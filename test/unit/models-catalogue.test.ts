@@ -3,8 +3,15 @@ import { test } from 'node:test';
 import { UserError } from '../../backend/errors.ts';
 import { CATALOGUE, DEFAULT_MODEL, findModel } from '../../backend/models/catalogue.ts';
 
-test('the default model is in the catalogue and free of terms', () => {
+test('the default model is in the catalogue and open source', () => {
   assert.equal(findModel(DEFAULT_MODEL).licence, 'Apache-2.0');
+  assert.equal(findModel(DEFAULT_MODEL).terms, undefined);
+});
+
+test('a model has terms to accept exactly when its licence is not an open-source one', () => {
+  for (const { id, licence, terms } of CATALOGUE) {
+    assert.equal(terms === undefined, ['Apache-2.0', 'MIT'].includes(licence), id);
+  }
 });
 
 test('no two models share an id or a file, and each has somewhere to come from', () => {

@@ -68,6 +68,19 @@ function sendRange(
   else response.write(piece, () => response.destroy());
 }
 
+test('a model that is not open source is fetched only when its licence was accepted, and then never asks again', async (t) => {
+  const url = await serve(t, sendRange);
+  const [open] = catalogue(url);
+  const terms = 'https://example.org/terms';
+  const options = { directory: folder(t), catalogue: [{ ...open, licence: 'Some Terms', terms }] };
+  const says =
+    /Some Terms \(https:\/\/example\.org\/terms\).*`repowave models --download tiny --accept-licence`/;
+  await assert.rejects(ensureModel('tiny', options), fails('licence', says));
+  assert.equal(existsSync(path.join(options.directory, 'tiny.gguf.partial')), false);
+  await ensureModel('tiny', { ...options, acceptLicence: true });
+  assert.equal((await ensureModel('tiny', options)).sha256, sha256);
+});
+
 test('a model is downloaded, and found again without the network', async (t) => {
   const directory = path.join(folder(t), 'not', 'there yet');
   let requests = 0;

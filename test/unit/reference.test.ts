@@ -4,7 +4,9 @@ import { attend, type Shape } from '../reference/attention.ts';
 import { buildIndex, clusterLimit, dot } from '../reference/clusters.ts';
 import { createRandom } from '../reference/random.ts';
 import { choose } from '../reference/selection.ts';
-import { attendTripartite, massBound, merge, partialOf, type Call } from '../reference/tripartite.ts';
+import { massBound, merge, partialOf } from '../reference/partial.ts';
+import type { Call } from '../reference/seen.ts';
+import { attendTripartite } from '../reference/tripartite.ts';
 
 const SHAPE: Shape = { queryHeads: 4, kvHeads: 2, dk: 16, dv: 16 };
 
