@@ -12,6 +12,7 @@ const product = {
     'native',
     'test/native/addon_values.h',
     'test/native/attention_addon.cpp',
+    'test/native/cache_addon.cpp',
     'test/native/index_addon.cpp',
     'test/native/kernels_addon.cpp',
     'test/native/llama_depth.cpp',

@@ -1,0 +1,212 @@
+#include "block_cache.h"
+
+#include "checksum.h"
+
+#include <algorithm>
+
+namespace wave {
+namespace {
+
+size_t pages_of(size_t tokens) {
+    return (tokens + kPageSlots - 1) / kPageSlots;
+}
+
+} // namespace
+
+// --- steps
+
+uint64_t BlockCache::begin_step() {
+    const std::lock_guard lock(mutex_);
+    steps_.push_back(++last_stamp_);
+    return last_stamp_;
+}
+
+void BlockCache::end_step(uint64_t stamp) {
+    const std::lock_guard lock(mutex_);
+    std::erase(steps_, stamp);
+    resize_if_idle();
+}
+
+// --- what is there, and what is read
+
+void BlockCache::acquire(const Step& step, uint32_t head, const ClusterRef* list, size_t n, bool wait,
+                         Acquired& out) {
+    std::unique_lock lock(mutex_);
+    size_t tokens = 0;
+    for (size_t i = 0; i < n; i++) tokens += segments_[list[i].segment].file->tokens(head, list[i].cluster);
+    out.reads.clear(), out.rows.clear(), out.missing.clear();
+    // What is under way must not be torn by a failed allocation.
+    out.reads.reserve(n), out.rows.reserve(tokens), out.missing.reserve(n), out.parts.reserve(kMostParts);
+
+    queue_.overtake(head);
+    use(step.stamp_, head, list, n);
+    if (wait) {
+        for (size_t i = 0; i < n; i++)
+            if (!plan(step.stamp_, head, list[i], out.reads)) break;
+        lock.unlock();
+        read_all(out.reads, out.parts);
+        lock.lock();
+        publish(out.reads);
+        read_done_.wait(lock, [&] {
+            return std::none_of(list, list + n, [&](const ClusterRef& one) {
+                const uint32_t block = entry(one.segment, head, one.cluster);
+                return block < kDamaged && blocks_[block].reading;
+            });
+        });
+    }
+    collect(step.stamp_, head, list, n, wait, out);
+    if (!wait) work_.notify_one();
+}
+
+/// Before anything is read, so that nothing of the list makes room for the rest of it.
+void BlockCache::use(uint64_t stamp, uint32_t head, const ClusterRef* list, size_t n) {
+    for (size_t i = 0; i < n; i++) {
+        const uint32_t block = entry(list[i].segment, head, list[i].cluster);
+        const bool known = block < kDamaged;
+        if (known) blocks_[block].stamp = std::max(blocks_[block].stamp, stamp);
+        if (known && !blocks_[block].reading)
+            lru_.touch(block), counters_.hits++;
+        else
+            counters_.misses++;
+    }
+}
+
+/// Takes pages for a cluster that nobody has or reads. @returns false when there is no room
+bool BlockCache::plan(uint64_t stamp, uint32_t head, ClusterRef wanted, std::vector<Read>& reads) {
+    uint32_t& block = entry(wanted.segment, head, wanted.cluster);
+    if (block != kAbsent) return true;
+    SegmentTable& table = segments_[wanted.segment];
+    const uint32_t found = make_room(pages_of(table.file->tokens(head, wanted.cluster)));
+    if (found == kNoPage) return false;
+    block = found;
+    blocks_[found] = {stamp, wanted.segment, table.first[head] + wanted.cluster, true};
+    table.reading++, reading_++;
+    reads.push_back({table.file.get(), wanted.segment, head, wanted.cluster, found, false});
+    return true;
+}
+
+/// Evicts the least recently used blocks that are not pinned. A pinned one that is among them was used by a
+/// step that is not over: it counts as just used, so that it is not looked at again and again.
+uint32_t BlockCache::make_room(size_t pages) {
+    for (size_t left = lru_.size(); arena_.free() < pages; left--) {
+        if (left == 0) return kNoPage;
+        const uint32_t block = lru_.oldest();
+        if (pinned(blocks_[block]))
+            lru_.touch(block);
+        else
+            evict(block);
+    }
+    return arena_.take(pages);
+}
+
+void BlockCache::evict(uint32_t block) {
+    lru_.remove(block);
+    segments_[blocks_[block].segment].entries[blocks_[block].entry] = kAbsent;
+    arena_.give_back(block);
+}
+
+void BlockCache::collect(uint64_t stamp, uint32_t head, const ClusterRef* list, size_t n, bool wait,
+                         Acquired& out) {
+    for (size_t i = 0; i < n; i++) {
+        const auto [segment, cluster] = list[i];
+        const uint32_t block = entry(segment, head, cluster);
+        if (block < kDamaged && !blocks_[block].reading) {
+            // Again: another thread may have brought it since.
+            blocks_[block].stamp = std::max(blocks_[block].stamp, stamp);
+            uint32_t left = segments_[segment].file->tokens(head, cluster);
+            for (uint32_t page = block; left > 0; page = arena_.next(page))
+                for (uint32_t slot = 0; slot < kPageSlots && left > 0; slot++, left--)
+                    out.rows.push_back(page * kPageSlots + slot);
+            continue;
+        }
+        out.missing.push_back(static_cast<uint32_t>(i));
+        if (block == kDamaged)
+            counters_.failed++;
+        else if (wait)
+            counters_.no_room++;
+        else {
+            counters_.late++;
+            if (block == kAbsent) counters_.dropped += queue_.push({segment, head, cluster, 0});
+        }
+    }
+}
+
+// --- reading, without the lock: the pages of blocks that are being read are their reader's
+
+void BlockCache::read_all(std::vector<Read>& reads, std::vector<iovec>& parts) const noexcept {
+    for (size_t begin = 0, end; begin < reads.size(); begin = end) {
+        const Read& first = reads[begin];
+        for (end = begin + 1; end < reads.size(); end++)
+            if (reads[end].file != first.file || reads[end].head != first.head ||
+                reads[end].cluster != first.cluster + (end - begin))
+                break;
+        read_run(reads.data() + begin, end - begin, parts);
+    }
+}
+
+/// Neighbours. What is wrong with one of them must not cost the others.
+void BlockCache::read_run(Read* reads, size_t n, std::vector<iovec>& parts) const noexcept {
+    const ClusterFile& file = *reads[0].file;
+    uint64_t at = file.offset(reads[0].head, reads[0].cluster), end = at;
+    bool good = true;
+    const auto flush = [&](uint64_t until) {
+        good = good && file.read(at, parts.data(), parts.size());
+        parts.clear();
+        at = until;
+    };
+    parts.clear();
+    for (size_t i = 0; i < n; i++)
+        each_page(reads[i], [&](uint8_t* page, size_t bytes) {
+            end += bytes;
+            if (!parts.empty() &&
+                static_cast<uint8_t*>(parts.back().iov_base) + parts.back().iov_len == page) {
+                parts.back().iov_len += bytes;
+                return;
+            }
+            if (parts.size() == kMostParts) flush(end - bytes);
+            parts.push_back({page, bytes});
+        });
+    flush(end);
+    for (size_t i = 0; i < n; i++)
+        if (good)
+            reads[i].good = intact(reads[i]);
+        else if (n > 1)
+            read_run(reads + i, 1, parts);
+}
+
+/// visit(address, bytes) for the pages of a cluster that is being read
+template <class Visit> void BlockCache::each_page(const Read& read, Visit visit) const {
+    size_t left = read.file->bytes(read.head, read.cluster);
+    for (uint32_t page = read.block; left > 0; page = arena_.next(page)) {
+        const size_t bytes = std::min(left, arena_.page_bytes());
+        visit(arena_.page(page), bytes);
+        left -= bytes;
+    }
+}
+
+bool BlockCache::intact(const Read& read) const noexcept {
+    uint32_t crc = 0;
+    each_page(read, [&](const uint8_t* page, size_t bytes) { crc = crc32c(page, bytes, crc); });
+    return crc == read.file->head(read.head).checksums[read.cluster];
+}
+
+void BlockCache::publish(const std::vector<Read>& reads) {
+    for (const Read& read : reads) {
+        SegmentTable& table = segments_[read.segment];
+        blocks_[read.block].reading = false;
+        table.reading--, reading_--;
+        if (read.good) {
+            lru_.push(read.block);
+            counters_.bytes += read.file->bytes(read.head, read.cluster);
+        } else {
+            entry(read.segment, read.head, read.cluster) = kDamaged;
+            table.damaged++;
+            arena_.give_back(read.block);
+        }
+    }
+    if (reads.empty()) return;
+    read_done_.notify_all();
+    resize_if_idle();
+}
+
+} // namespace wave

@@ -1,0 +1,64 @@
+#include "page_arena.h"
+
+#include <algorithm>
+#include <new>
+#include <sys/mman.h>
+#include <unistd.h>
+
+namespace wave {
+namespace {
+
+size_t system_page() {
+    return static_cast<size_t>(::sysconf(_SC_PAGESIZE));
+}
+
+} // namespace
+
+PageArena::PageArena(size_t slot_bytes)
+    : page_bytes_(slot_bytes * kPageSlots),
+      reserved_(static_cast<size_t>(::sysconf(_SC_PHYS_PAGES)) * system_page()) {
+    // Without access: no memory is promised yet where the system counts promises.
+    void* mapped = ::mmap(nullptr, reserved_, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (mapped == MAP_FAILED) throw std::bad_alloc();
+    base_ = static_cast<uint8_t*>(mapped);
+}
+
+PageArena::~PageArena() {
+    ::munmap(base_, reserved_);
+}
+
+uint32_t PageArena::take(size_t n) {
+    const size_t left = free_.size() - n;
+    uint32_t first = kNoPage;
+    for (size_t i = left; i < free_.size(); i++) {
+        next_[free_[i]] = first;
+        first = free_[i];
+    }
+    free_.resize(left);
+    return first;
+}
+
+/// In the same order, so that neighbours in memory stay neighbours in chains.
+void PageArena::give_back(uint32_t first) {
+    const auto before = static_cast<ptrdiff_t>(free_.size());
+    for (; first != kNoPage; first = next_[first]) free_.push_back(first);
+    std::reverse(free_.begin() + before, free_.end());
+}
+
+void PageArena::resize(uint32_t pages) {
+    const uint32_t before = this->pages();
+    const size_t unit = system_page();
+    const size_t end = (pages * page_bytes_ + unit - 1) / unit * unit;
+    if (pages > before) {
+        next_.reserve(pages);
+        free_.reserve(pages); // so that give_back never allocates
+        if (::mprotect(base_, std::min(end, reserved_), PROT_READ | PROT_WRITE) != 0) throw std::bad_alloc();
+        for (uint32_t page = pages; page-- > before;) free_.push_back(page);
+    } else {
+        std::erase_if(free_, [&](uint32_t page) { return page >= pages; });
+        if (end < reserved_) ::madvise(base_ + end, reserved_ - end, MADV_DONTNEED);
+    }
+    next_.resize(pages, kNoPage);
+}
+
+} // namespace wave

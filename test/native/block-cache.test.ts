@@ -1,0 +1,384 @@
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import { createRequire } from 'node:module';
+import os from 'node:os';
+import path from 'node:path';
+import { after, test } from 'node:test';
+import { lru, PagedCache, type Item } from '../reference/block-cache.ts';
+import { createRandom } from '../reference/random.ts';
+
+interface Counters {
+  hits: number;
+  misses: number;
+  prefetched: number;
+  dropped: number;
+  bytes: number;
+  late: number;
+  noRoom: number;
+  failed: number;
+}
+
+interface Cache {
+  addSegment(file: string, starts: Uint32Array[], checksums: Uint32Array[], offsets: Uint32Array): number;
+  removeSegment(segment: number): void;
+  damaged(segment: number): number;
+  setCapacity(bytes: number): void;
+  capacity(): number;
+  used(): number;
+  counters(): Counters;
+  beginStep(): void;
+  endStep(): void;
+  acquire(
+    head: number,
+    refs: Uint32Array,
+    wait: boolean,
+  ): { rows: Uint32Array; missing: Uint32Array; data: Uint8Array };
+  prefetch(head: number, refs: Uint32Array): void;
+}
+
+const addon = createRequire(import.meta.url)(
+  path.resolve(import.meta.dirname, '../../build/native/cache_test.node'),
+) as {
+  Cache: new (slotBytes: number, capacity: number) => Cache;
+  crc32c(bytes: Uint8Array, before: number): number;
+  crc32cPortable(bytes: Uint8Array, before: number): number;
+};
+
+const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'block-cache-'));
+after(() => fs.rmSync(folder, { recursive: true }));
+
+const PAGE_SLOTS = 8;
+const SLOT = 64;
+/** Of a page and its places in the tables. */
+const cost = (slot: number): number => PAGE_SLOTS * slot + 40;
+
+interface Segment {
+  file: string;
+  /** Per head: the sizes of its clusters, in tokens. */
+  sizes: number[][];
+  starts: Uint32Array[];
+  checksums: Uint32Array[];
+  offsets: Uint32Array;
+  bytes: Buffer;
+}
+
+/** A file of random slots; a head's begin 64 bytes behind the end of the one before. */
+function makeSegment(name: string, seed: number, sizes: number[][], slot = SLOT): Segment {
+  const { integer } = createRandom(seed);
+  const starts = sizes.map((head) => {
+    const list = [0];
+    for (const size of head) list.push(list.at(-1)! + size);
+    return Uint32Array.from(list);
+  });
+  const offsets = new Uint32Array(sizes.length);
+  let end = 0;
+  starts.forEach((head, i) => {
+    offsets[i] = end + 64;
+    end = offsets[i] + head.at(-1)! * slot;
+  });
+  const words = Uint32Array.from({ length: Math.ceil(end / 4) }, () => integer(0, 2 ** 32 - 1));
+  const bytes = Buffer.from(words.buffer, 0, end);
+  const file = path.join(folder, name);
+  fs.writeFileSync(file, bytes);
+  const segment = { file, sizes, starts, checksums: [] as Uint32Array[], offsets, bytes };
+  segment.checksums = sizes.map((head, h) =>
+    Uint32Array.from(head, (_, c) => addon.crc32c(slotsOf(segment, h, c, slot), 0)),
+  );
+  return segment;
+}
+
+function slotsOf(segment: Segment, head: number, cluster: number, slot = SLOT): Buffer {
+  const at = segment.offsets[head]! + segment.starts[head]![cluster]! * slot;
+  return segment.bytes.subarray(at, at + segment.sizes[head]![cluster]! * slot);
+}
+
+function add(cache: Cache, segment: Segment): number {
+  return cache.addSegment(segment.file, segment.starts, segment.checksums, segment.offsets);
+}
+
+const pagesOf = (tokens: number): number => Math.ceil(tokens / PAGE_SLOTS);
+const sum = (list: readonly number[]): number => list.reduce((a, b) => a + b, 0);
+const refsOf = (segment: number, clusters: readonly number[]): Uint32Array =>
+  Uint32Array.from(clusters.flatMap((cluster) => [segment, cluster]));
+const range = (n: number, from = 0): number[] => Array.from({ length: n }, (_, i) => from + i);
+
+/** Until the background has done what it was asked for. */
+async function until(done: () => boolean): Promise<void> {
+  while (!done()) await new Promise((resolve) => setImmediate(resolve));
+}
+
+test('checksums are those of RFC 3720, with and without the processor, in one piece or several', () => {
+  const cases: [Uint8Array, number][] = [
+    [new Uint8Array(32), 0x8a9136aa],
+    [new Uint8Array(32).fill(0xff), 0x62a8ab43],
+    [Uint8Array.from(range(32)), 0x46dd794e],
+    [Buffer.from('123456789'), 0xe3069283],
+    [new Uint8Array(0), 0],
+  ];
+  for (const [bytes, expected] of cases) {
+    assert.equal(addon.crc32c(bytes, 0), expected);
+    assert.equal(addon.crc32cPortable(bytes, 0), expected);
+  }
+  const { integer } = createRandom(1);
+  for (let i = 0; i < 300; i++) {
+    const bytes = Uint8Array.from({ length: integer(0, 300) }, () => integer(0, 255));
+    const cut = integer(0, bytes.length);
+    const whole = addon.crc32cPortable(bytes, 0);
+    assert.equal(addon.crc32c(bytes, 0), whole);
+    assert.equal(addon.crc32c(bytes.subarray(cut), addon.crc32c(bytes.subarray(0, cut), 0)), whole);
+  }
+});
+
+test('every row is the token that the file holds, and what stays follows the reference, over random steps', () => {
+  const { integer, uniform } = createRandom(2);
+  const heads = 3;
+  for (let round = 0; round < 12; round++) {
+    const segments = range(3).map((i) =>
+      makeSegment(
+        `random-${round}-${i}`,
+        round * 10 + i,
+        range(heads).map(() => range(integer(1, 40)).map(() => integer(1, 40))),
+      ),
+    );
+    const pages = integer(10, 250);
+    const cache = new addon.Cache(SLOT, pages * cost(SLOT));
+    assert.equal(cache.capacity(), pages * cost(SLOT));
+    const ids = segments.map((segment) => add(cache, segment));
+    const reference = new PagedCache(pages, lru());
+    const counted = { hit: 0, read: 0, noRoom: 0, bytes: 0 };
+    for (let step = 0; step < 60; step++) {
+      cache.beginStep();
+      reference.beginStep();
+      for (let head = 0; head < heads; head++) {
+        const wanted = segments.flatMap((segment, i) =>
+          segment.sizes[head]!.flatMap((_, cluster) => (uniform() < 0.15 ? [{ i, cluster }] : [])),
+        );
+        const items = wanted.map(({ i, cluster }): Item => ({
+          key: (i * heads + head) * 1000 + cluster,
+          pages: pagesOf(segments[i]!.sizes[head]![cluster]!),
+        }));
+        const outcomes = reference.acquire(items);
+        const refs = Uint32Array.from(wanted.flatMap(({ i, cluster }) => [ids[i]!, cluster]));
+        const { missing, data } = cache.acquire(head, refs, true);
+        assert.deepEqual([...missing], outcomes.flatMap((outcome, i) => (outcome === 'noRoom' ? [i] : []))); // prettier-ignore
+        const had = wanted.filter((_, i) => outcomes[i] !== 'noRoom');
+        const expected = had.map(({ i, cluster }) => slotsOf(segments[i]!, head, cluster));
+        assert.ok(Buffer.concat(expected).equals(data), `round ${round}, step ${step}, head ${head}`);
+        outcomes.forEach((outcome, i) => {
+          counted[outcome]++;
+          const { i: segment, cluster } = wanted[i]!;
+          if (outcome === 'read') counted.bytes += slotsOf(segments[segment]!, head, cluster).length;
+        });
+        assert.ok(cache.used() <= pages * PAGE_SLOTS * SLOT);
+      }
+      cache.endStep();
+    }
+    const { hits, misses, bytes, noRoom, failed, late } = cache.counters();
+    assert.deepEqual(
+      { hits, misses, bytes, noRoom, failed, late },
+      {
+        hits: counted.hit,
+        misses: counted.read + counted.noRoom,
+        bytes: counted.bytes,
+        noRoom: counted.noRoom,
+        failed: 0,
+        late: 0,
+      },
+    );
+  }
+});
+
+test('a cluster as long as a segment is read like any other, into pages scattered over the memory', () => {
+  const segment = makeSegment('long', 3, [[5, 30_000, 7]]);
+  const small = makeSegment('small', 30, [range(4000).map(() => 8)]);
+  const cache = new addon.Cache(SLOT, 4000 * cost(SLOT));
+  const id = add(cache, segment);
+  cache.beginStep();
+  cache.acquire(0, refsOf(add(cache, small), range(4000)), true);
+  cache.endStep();
+  cache.beginStep();
+  const { data, missing } = cache.acquire(0, refsOf(id, [0, 1, 2]), true);
+  assert.equal(missing.length, 0);
+  assert.ok(segment.bytes.subarray(64).equals(data));
+});
+
+test('a flipped bit costs its own cluster, is counted for its segment and not read again', () => {
+  const { integer } = createRandom(4);
+  for (let i = 0; i < 100; i++) {
+    const segment = makeSegment('flipped', i, [range(20).map(() => integer(1, 30))]);
+    const whole = makeSegment('whole', 1000 + i, [[3, 4]]);
+    const cluster = integer(0, 19);
+    const copy = Buffer.from(segment.bytes);
+    const at = segment.offsets[0]! + segment.starts[0]![cluster]! * SLOT;
+    copy[at + integer(0, segment.sizes[0]![cluster]! * SLOT - 1)]! ^= 1 << integer(0, 7);
+    fs.writeFileSync(segment.file, copy);
+    const cache = new addon.Cache(SLOT, 200 * cost(SLOT));
+    const ids = [add(cache, segment), add(cache, whole)];
+    for (const time of [1, 2]) {
+      cache.beginStep();
+      const { missing, data } = cache.acquire(0, refsOf(ids[0]!, range(20)), true);
+      cache.endStep();
+      assert.deepEqual([...missing], [cluster]);
+      const others = range(20).filter((c) => c !== cluster);
+      assert.ok(Buffer.concat(others.map((c) => slotsOf(segment, 0, c))).equals(data));
+      assert.equal(cache.counters().failed, time);
+      assert.deepEqual(ids.map((id) => cache.damaged(id)), [1, 0]); // prettier-ignore
+    }
+    assert.equal(cache.used(), sum(others(segment, cluster)) * PAGE_SLOTS * SLOT);
+  }
+});
+
+const others = (segment: Segment, cluster: number): number[] =>
+  segment.sizes[0]!.filter((_, c) => c !== cluster).map(pagesOf);
+
+test('what lies behind the end of a file that was cut is missing, and all before it is there', () => {
+  const segment = makeSegment('cut', 5, [range(12).map(() => 16)]);
+  fs.truncateSync(segment.file, segment.offsets[0]! + (7 * 16 + 3) * SLOT);
+  const cache = new addon.Cache(SLOT, 100 * cost(SLOT));
+  const id = add(cache, segment);
+  cache.beginStep();
+  const { missing, data } = cache.acquire(0, refsOf(id, range(12)), true);
+  assert.deepEqual([...missing], [7, 8, 9, 10, 11]);
+  assert.ok(Buffer.concat(range(7).map((c) => slotsOf(segment, 0, c))).equals(data));
+  assert.equal(cache.damaged(id), 5);
+});
+
+test('who does not wait gets what is there, and the rest has been read ahead for the next time', async () => {
+  const segment = makeSegment('late', 6, [range(10).map(() => 16)]);
+  const cache = new addon.Cache(SLOT, 100 * cost(SLOT));
+  const id = add(cache, segment);
+  cache.beginStep();
+  cache.acquire(0, refsOf(id, [2, 5]), true);
+  const { missing, data } = cache.acquire(0, refsOf(id, [1, 2, 4, 5, 6]), false);
+  assert.deepEqual([...missing], [0, 2, 4]);
+  assert.ok(Buffer.concat([slotsOf(segment, 0, 2), slotsOf(segment, 0, 5)]).equals(data));
+  assert.equal(cache.counters().late, 3);
+  await until(() => cache.counters().prefetched === 3);
+  const again = cache.acquire(0, refsOf(id, [1, 2, 4, 5, 6]), false);
+  assert.equal(again.missing.length, 0);
+  assert.ok(Buffer.concat([1, 2, 4, 5, 6].map((c) => slotsOf(segment, 0, c))).equals(again.data));
+});
+
+test('what was read ahead is a hit, and costs nothing more', async () => {
+  const segment = makeSegment('ahead', 7, [range(60).map(() => 16), range(60).map(() => 12)]);
+  const cache = new addon.Cache(SLOT, 300 * cost(SLOT));
+  const id = add(cache, segment);
+  cache.prefetch(0, refsOf(id, range(60)));
+  cache.prefetch(1, refsOf(id, range(60)));
+  await until(() => cache.counters().prefetched === 120);
+  const { bytes } = cache.counters();
+  assert.equal(bytes, 60 * (16 + 12) * SLOT);
+  cache.beginStep();
+  for (const head of [0, 1]) {
+    const { data } = cache.acquire(head, refsOf(id, range(60)), true);
+    assert.ok(Buffer.concat(range(60).map((c) => slotsOf(segment, head, c))).equals(data));
+  }
+  assert.deepEqual(cache.counters(), { ...cache.counters(), hits: 120, misses: 0, bytes });
+});
+
+test('a request that is overtaken is dropped; those of other heads are not', async () => {
+  const segment = makeSegment('overtaken', 8, [range(9).map(() => 8), range(9).map(() => 8)]);
+  const cache = new addon.Cache(SLOT, 100 * cost(SLOT));
+  const id = add(cache, segment);
+  cache.beginStep();
+  cache.setCapacity(90 * cost(SLOT)); // nothing is read ahead until the step is over
+  cache.prefetch(0, refsOf(id, [1, 2, 3]));
+  cache.prefetch(1, refsOf(id, [4, 5]));
+  cache.acquire(0, refsOf(id, [7]), true);
+  cache.prefetch(0, refsOf(id, [8]));
+  assert.equal(cache.counters().prefetched, 0);
+  cache.endStep();
+  await until(() => cache.counters().prefetched === 3);
+  assert.equal(cache.counters().dropped, 3);
+  cache.beginStep();
+  assert.deepEqual([...cache.acquire(0, refsOf(id, [1, 2, 3, 7, 8]), false).missing], [0, 1, 2]);
+});
+
+test('the queue is bounded: when it is full the oldest requests go', async () => {
+  const clusters = 9000;
+  const segment = makeSegment('queue', 9, [range(clusters).map(() => 1)]);
+  const cache = new addon.Cache(SLOT, clusters * cost(SLOT));
+  const id = add(cache, segment);
+  cache.beginStep();
+  cache.setCapacity((clusters + 1) * cost(SLOT));
+  cache.prefetch(0, refsOf(id, range(clusters)));
+  assert.equal(cache.counters().dropped, clusters - 8192);
+  cache.endStep();
+  await until(() => cache.counters().prefetched === 8192);
+  cache.beginStep();
+  const { missing } = cache.acquire(0, refsOf(id, range(clusters)), false);
+  assert.deepEqual([...missing], range(clusters - 8192));
+});
+
+test('what a step uses stays in place until it is over: the rest finds no room, reading ahead neither', async () => {
+  const segment = makeSegment('pinned', 10, [range(40).map(() => 16)]);
+  const cache = new addon.Cache(SLOT, 20 * cost(SLOT));
+  const id = add(cache, segment);
+  cache.beginStep();
+  const first = cache.acquire(0, refsOf(id, range(10)), true);
+  assert.equal(first.missing.length, 0);
+  assert.deepEqual([...cache.acquire(0, refsOf(id, range(3, 20)), true).missing], [0, 1, 2]);
+  assert.equal(cache.counters().noRoom, 3);
+  cache.prefetch(0, refsOf(id, range(5, 30)));
+  await until(() => cache.counters().dropped === 5);
+  assert.ok(cache.acquire(0, refsOf(id, range(10)), true).data.every((byte, i) => byte === first.data[i]));
+  cache.endStep();
+  cache.beginStep();
+  assert.equal(cache.acquire(0, refsOf(id, range(3, 20)), true).missing.length, 0);
+});
+
+test('a smaller capacity waits for the step, keeps to the cap and gives memory back; a larger one serves at once', () => {
+  const slot = 4096;
+  const segment = makeSegment('capacity', 11, [range(1024).map(() => 16)], slot);
+  const cache = new addon.Cache(slot, 2048 * cost(slot));
+  const id = add(cache, segment);
+  const all = refsOf(id, range(1024));
+  const read = (): number => {
+    cache.beginStep();
+    const { missing } = cache.acquire(0, all, true);
+    cache.endStep();
+    return missing.length;
+  };
+  assert.equal(read(), 0);
+  assert.equal(cache.used(), 2048 * PAGE_SLOTS * slot);
+  const before = anonymousBytes();
+  cache.beginStep();
+  cache.setCapacity(100 * cost(slot) + 7);
+  assert.equal(cache.capacity(), 2048 * cost(slot));
+  cache.endStep();
+  assert.equal(cache.capacity(), 100 * cost(slot));
+  assert.ok(cache.used() <= 100 * PAGE_SLOTS * slot);
+  // 62 MiB of pages went; other memory of the process moves by a few.
+  assert.ok(before - anonymousBytes() > 40 * 2 ** 20);
+  assert.equal(read(), 1024 - 50);
+  cache.setCapacity(300 * cost(slot));
+  assert.equal(read(), 1024 - 150);
+  cache.setCapacity(0);
+  assert.equal(read(), 1024);
+  assert.equal(cache.used(), 0);
+  cache.setCapacity(2048 * cost(slot));
+  assert.equal(read(), 0);
+});
+
+/** Memory of this process that is no file's. */
+function anonymousBytes(): number {
+  return Number(/RssAnon:\s+(\d+)/.exec(fs.readFileSync('/proc/self/status', 'utf8'))![1]) * 1024;
+}
+
+test('a segment that is removed leaves its pages and its number to others, and none of its bytes', () => {
+  const one = makeSegment('one', 12, [range(30).map(() => 16)]);
+  const two = makeSegment('two', 13, [range(30).map(() => 16)]);
+  const cache = new addon.Cache(SLOT, 60 * cost(SLOT));
+  const id = add(cache, one);
+  cache.beginStep();
+  cache.acquire(0, refsOf(id, range(10)), true);
+  cache.endStep();
+  cache.prefetch(0, refsOf(id, range(30)));
+  cache.removeSegment(id);
+  assert.equal(cache.used(), 0);
+  assert.equal(add(cache, two), id);
+  cache.beginStep();
+  const { data, missing } = cache.acquire(0, refsOf(id, range(30)), true);
+  assert.equal(missing.length, 0);
+  assert.ok(two.bytes.subarray(64).equals(data));
+});
