@@ -82,12 +82,13 @@ inline V load_elements(const uint16_t* x) {
 }
 
 /// kt[dk][kTileKeys] = the transposed keys; the columns from `keys` on are zero. `row` gives the key's row.
-template <class T, class Row> void unpack_keys(const T* k, int keys, int dk, Row row, float* kt) {
+template <class T, class Row>
+void unpack_keys(const T* k, size_t stride, int keys, int dk, Row row, float* kt) {
     for (int key = 0; key < kTileKeys; key += W) {
         for (int d = 0; d < dk; d += W) {
             V block[W];
             for (int i = 0; i < W; i++)
-                block[i] = key + i < keys ? load_elements(k + row(key + i) * dk + d) : Isa::set1(0.0f);
+                block[i] = key + i < keys ? load_elements(k + row(key + i) * stride + d) : Isa::set1(0.0f);
             Isa::transpose(block);
             for (int i = 0; i < W; i++)
                 Isa::store(kt + (d + i) * kTileKeys + key, block[i]);
@@ -95,10 +96,11 @@ template <class T, class Row> void unpack_keys(const T* k, int keys, int dk, Row
     }
 }
 
-template <class T, class Row> void unpack_values(const T* v, int keys, int dv, Row row, float* out) {
+template <class T, class Row>
+void unpack_values(const T* v, size_t stride, int keys, int dv, Row row, float* out) {
     for (int key = 0; key < keys; key++)
         for (int d = 0; d < dv; d += W)
-            Isa::store(out + static_cast<size_t>(key) * dv + d, load_elements(v + row(key) * dv + d));
+            Isa::store(out + static_cast<size_t>(key) * dv + d, load_elements(v + row(key) * stride + d));
 }
 
 /// cap * tanh(x / cap) for one row of a tile.
@@ -158,8 +160,8 @@ template <class T, class Row> void attend_tile(const AttendBlock& b, int key, in
     float* kt = b.scratch;
     float* values = kt + static_cast<size_t>(kTileKeys) * b.dk;
     float* scores = values + static_cast<size_t>(kTileKeys) * b.dv;
-    unpack_keys(static_cast<const T*>(b.k), keys, b.dk, row_of, kt);
-    unpack_values(static_cast<const T*>(b.v), keys, b.dv, row_of, values);
+    unpack_keys(static_cast<const T*>(b.k), b.k_stride, keys, b.dk, row_of, kt);
+    unpack_values(static_cast<const T*>(b.v), b.v_stride, keys, b.dv, row_of, values);
     gemm<false>(b.rows, kTileKeys, b.q, b.dk, kt, kTileKeys, scores, kTileKeys, b.dk);
     for (int r = 0; r < b.rows; r++) {
         const int to = std::clamp(b.first_visible + r / b.group - key, 0, keys);
@@ -194,7 +196,8 @@ template <class T> void score_typed(const ScoreBlock& b) {
     for (int key = 0; key < b.keys; key += kTileKeys) {
         const int keys = std::min(kTileKeys, b.keys - key);
         unpack_keys(
-            static_cast<const T*>(b.k), keys, b.dk, [&](int i) { return static_cast<size_t>(key + i); }, kt);
+            static_cast<const T*>(b.k), b.k_stride, keys, b.dk,
+            [&](int i) { return static_cast<size_t>(key + i); }, kt);
         gemm<false>(b.rows, kTileKeys, b.q, b.dk, kt, kTileKeys, tile, kTileKeys, b.dk);
         for (int r = 0; r < b.rows; r++) {
             float* row = tile + static_cast<size_t>(r) * kTileKeys;
@@ -210,8 +213,8 @@ template <class T> void weigh_typed(const WeighBlock& b) {
     for (int key = 0; key < b.keys; key += kTileKeys) {
         const int keys = std::min(kTileKeys, b.keys - key);
         unpack_values(
-            static_cast<const T*>(b.v), keys, b.dv, [&](int i) { return static_cast<size_t>(key + i); },
-            values);
+            static_cast<const T*>(b.v), b.dv, keys, b.dv,
+            [&](int i) { return static_cast<size_t>(key + i); }, values);
         for (int r = 0; r < b.rows; r++) {
             float* row = weights + static_cast<size_t>(r) * kTileKeys;
             std::copy_n(b.logits + r * b.stride + key, keys, row);

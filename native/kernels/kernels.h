@@ -29,8 +29,9 @@ struct AttendBlock {
     int dk; ///< a multiple of 16
     int dv; ///< a multiple of 16
     DType type;
-    const void* k; ///< [keys][dk]
-    const void* v; ///< [keys][dv]
+    const void* k;             ///< [keys][dk], rows k_stride apart
+    const void* v;             ///< [keys][dv], rows v_stride apart
+    size_t k_stride, v_stride; ///< elements from one row to the next
     int keys;
     const uint32_t* index; ///< null, or [keys]: the i-th key is row index[i] of k and v
     float bias;            ///< added to every logit
@@ -55,7 +56,8 @@ struct ScoreBlock {
     const float* q; ///< [rows][dk], multiplied by the softmax scale
     int rows, dk;
     DType type;
-    const void* k; ///< [keys][dk]
+    const void* k; ///< [keys][dk], rows k_stride elements apart
+    size_t k_stride;
     int keys;
     float soft_cap;
     float* logits; ///< [rows][stride], of which stride - keys rounded up to kTileKeys may be overwritten

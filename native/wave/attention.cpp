@@ -96,6 +96,7 @@ void Attention::run_chunk(const Pair& which, const Chunk& chunk, WavePass* pass,
     AttendBlock block{};
     block.q = queries(thread), block.rows = which.rows;
     block.dk = static_cast<int>(shape_.dk), block.dv = static_cast<int>(shape_.dv), block.type = shape_.type;
+    block.k_stride = block.v_stride = shape_.slot_elements();
     block.group = group_, block.soft_cap = call_.soft_cap, block.first_key = kNoWindow;
     block.m = to.m, block.l = to.l, block.o = to.o, block.scratch = scratch(thread);
     if (chunk.zone == kSteady) return attend_pieces(which, chunk, block);
@@ -120,8 +121,8 @@ void Attention::attend_pieces(const Pair& which, const Chunk& chunk, AttendBlock
         const KvRun& run =
             tail ? call_.tail[which.head] : call_.exact[which.head * call_.exact_count + piece.run];
         if (run.bias == -kInfinity) continue; // not even an infinite or undefined number of it may count
-        block.k = static_cast<const uint8_t*>(run.k) + piece.begin * shape_.key_bytes();
-        block.v = static_cast<const uint8_t*>(run.v) + piece.begin * shape_.value_bytes();
+        const uint8_t* slots = run.slots + piece.begin * shape_.slot_bytes();
+        block.k = slots, block.v = slots + shape_.key_bytes();
         block.keys = static_cast<int>(piece.count);
         block.bias = run.bias;
         // Token t of the block is the tail's token (tail tokens - call tokens + t) and sees itself.
@@ -145,6 +146,7 @@ void Attention::attend_pieces(const Pair& which, const Chunk& chunk, AttendBlock
 
 void Attention::attend_background(const Pair& which, const Chunk& chunk, AttendBlock& block) {
     size_t first = 0;
+    block.k_stride = shape_.dk, block.v_stride = shape_.dv;
     for (size_t i = 0; i < call_.background_count; i++) {
         const auto& [summaries, bias] = background(which.head)[i];
         if (bias == -kInfinity) continue; // as above

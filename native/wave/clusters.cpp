@@ -86,12 +86,14 @@ void move_centroids(const std::vector<float>& y, const std::vector<uint32_t>& ne
     }
 }
 
-std::vector<float> as_floats(const void* x, DType type, size_t n) {
-    std::vector<float> y(n);
-    if (type == DType::f16)
-        kernels().from_f16(static_cast<const uint16_t*>(x), y.data(), n);
-    else
-        std::memcpy(y.data(), x, n * sizeof(float));
+/// x [points][d], rows `stride` bytes apart
+std::vector<float> as_floats(const uint8_t* x, size_t stride, DType type, size_t points, uint32_t d) {
+    std::vector<float> y(points * d);
+    for (size_t i = 0; i < points; i++, x += stride)
+        if (type == DType::f16)
+            kernels().from_f16(reinterpret_cast<const uint16_t*>(x), y.data() + i * d, d);
+        else
+            std::memcpy(y.data() + i * d, x, d * sizeof(float));
     return y;
 }
 
@@ -158,8 +160,10 @@ Partition cluster(const float* x, size_t points, uint32_t d) {
 }
 
 BuiltClusters::BuiltClusters(const KvShape& shape, const KvRun& run) {
-    const std::vector<float> k = as_floats(run.k, shape.type, run.tokens * shape.dk);
-    const std::vector<float> v = as_floats(run.v, shape.type, run.tokens * shape.dv);
+    const size_t slot = shape.slot_bytes();
+    const std::vector<float> k = as_floats(run.slots, slot, shape.type, run.tokens, shape.dk);
+    const std::vector<float> v =
+        as_floats(run.slots + shape.key_bytes(), slot, shape.type, run.tokens, shape.dv);
     const std::vector<float> ones(run.tokens, 1.0f);
     const Partition fine = cluster(k.data(), run.tokens, shape.dk);
     const std::vector<float> fine_keys = means(k, ones, shape.dk, fine),

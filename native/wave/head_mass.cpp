@@ -29,7 +29,8 @@ void log_sums(const KvShape& shape, const HeadQueries& head, const Segment& segm
         ScoreBlock score{};
         score.q = head.q.data(), score.rows = rows, score.dk = static_cast<int>(shape.dk),
         score.type = shape.type;
-        score.k = static_cast<const uint8_t*>(run.k) + at * shape.key_bytes();
+        score.k = run.slots + at * shape.slot_bytes();
+        score.k_stride = shape.slot_elements();
         score.keys = static_cast<int>(std::min<size_t>(kTileKeys, run.tokens - at));
         score.logits = logits, score.stride = kTileKeys, score.scratch = work;
         kernels().score(score);

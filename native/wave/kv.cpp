@@ -8,28 +8,24 @@ namespace wave {
 void KvTail::reserve(size_t n) {
     if (n <= capacity_) return;
     const size_t capacity = std::max(n, capacity_ + capacity_ / 2);
-    const auto grow = [&](std::vector<AlignedBytes>& list, size_t row) {
-        for (AlignedBytes& old : list) {
-            AlignedBytes bigger = aligned_bytes(capacity * row);
-            if (tokens_) std::memcpy(bigger.get(), old.get(), tokens_ * row);
-            old = std::move(bigger);
-        }
-    };
-    grow(keys_, shape_.key_bytes());
-    grow(values_, shape_.value_bytes());
+    for (AlignedBytes& old : slots_) {
+        AlignedBytes bigger = aligned_bytes(capacity * shape_.slot_bytes());
+        if (tokens_) std::memcpy(bigger.get(), old.get(), tokens_ * shape_.slot_bytes());
+        old = std::move(bigger);
+    }
     capacity_ = capacity;
 }
 
-void KvTail::write(std::vector<AlignedBytes>& to, uint32_t layer, uint32_t head, uint32_t d, size_t at,
-                   size_t n, const uint8_t* x, size_t stride) {
-    const size_t row = d * dtype_size(shape_.type);
-    uint8_t* out = to[layer * shape_.kv_heads + head].get() + at * row;
-    for (size_t t = 0; t < n; t++, out += row) {
+/// offset: within each slot, in bytes
+void KvTail::write(size_t offset, uint32_t layer, uint32_t head, uint32_t d, size_t at, size_t n,
+                   const uint8_t* x, size_t stride) {
+    uint8_t* out = slots_[layer * shape_.kv_heads + head].get() + at * shape_.slot_bytes() + offset;
+    for (size_t t = 0; t < n; t++, out += shape_.slot_bytes()) {
         const float* in = reinterpret_cast<const float*>(x + t * stride) + static_cast<size_t>(head) * d;
         if (shape_.type == DType::f16)
             kernels().to_f16(in, reinterpret_cast<uint16_t*>(out), d);
         else
-            std::memcpy(out, in, row);
+            std::memcpy(out, in, d * sizeof(float));
     }
 }
 

@@ -21,18 +21,18 @@ struct KvShape {
 
     size_t key_bytes() const { return dk * dtype_size(type); }
     size_t value_bytes() const { return dv * dtype_size(type); }
+    /// A slot is one token of one layer and KV head: K [dk] and V [dv] side by side.
+    size_t slot_elements() const { return static_cast<size_t>(dk) + dv; }
+    size_t slot_bytes() const { return key_bytes() + value_bytes(); }
+    size_t heads() const { return static_cast<size_t>(layers) * kv_heads; }
     /// Over all layers and heads.
-    size_t bytes_per_token() const {
-        return static_cast<size_t>(layers) * kv_heads * (key_bytes() + value_bytes());
-    }
+    size_t bytes_per_token() const { return heads() * slot_bytes(); }
     bool operator==(const KvShape&) const = default;
 };
 
-/// The keys and values of `tokens` consecutive tokens for one layer and KV head: k is [tokens][dk], v is
-/// [tokens][dv].
+/// The keys and values of `tokens` consecutive tokens for one layer and KV head.
 struct KvRun {
-    const void* k;
-    const void* v;
+    const uint8_t* slots; ///< [tokens]; null where they are read from a file as they are needed
     size_t tokens;
     float bias = 0;       ///< added to every attention logit; -infinity hides the run
     int64_t position = 0; ///< of the first token; only told by sliding windows
@@ -53,8 +53,7 @@ inline AlignedBytes aligned_bytes(size_t n) {
 /// The K/V of the tokens that a session has computed itself; grows at the end.
 class KvTail {
   public:
-    explicit KvTail(const KvShape& shape)
-        : shape_(shape), keys_(shape.layers * shape.kv_heads), values_(shape.layers * shape.kv_heads) {}
+    explicit KvTail(const KvShape& shape) : shape_(shape), slots_(shape.heads()) {}
 
     size_t tokens() const { return tokens_; }
     const KvShape& shape() const { return shape_; }
@@ -66,24 +65,23 @@ class KvTail {
     /// Writes one head's keys of the tokens at … at + n: x is float [n][kv_heads][dk] with tokens `stride`
     /// bytes apart. Threads may write different heads at the same time.
     void write_keys(uint32_t layer, uint32_t head, size_t at, size_t n, const uint8_t* x, size_t stride) {
-        write(keys_, layer, head, shape_.dk, at, n, x, stride);
+        write(0, layer, head, shape_.dk, at, n, x, stride);
     }
     void write_values(uint32_t layer, uint32_t head, size_t at, size_t n, const uint8_t* x, size_t stride) {
-        write(values_, layer, head, shape_.dv, at, n, x, stride);
+        write(shape_.key_bytes(), layer, head, shape_.dv, at, n, x, stride);
     }
     /// The first n tokens, whether or not they are declared yet.
     KvRun run(uint32_t layer, uint32_t head, size_t n) const {
-        const size_t i = layer * shape_.kv_heads + head;
-        return {keys_[i].get(), values_[i].get(), n};
+        return {slots_[layer * shape_.kv_heads + head].get(), n};
     }
 
   private:
-    void write(std::vector<AlignedBytes>& to, uint32_t layer, uint32_t head, uint32_t d, size_t at, size_t n,
+    void write(size_t offset, uint32_t layer, uint32_t head, uint32_t d, size_t at, size_t n,
                const uint8_t* x, size_t stride);
 
     KvShape shape_;
     size_t tokens_ = 0, capacity_ = 0;
-    std::vector<AlignedBytes> keys_, values_; ///< [layers * kv_heads] of [capacity][d]
+    std::vector<AlignedBytes> slots_; ///< [layers * kv_heads] of [capacity]
 };
 
 } // namespace wave

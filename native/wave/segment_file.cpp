@@ -22,7 +22,7 @@ namespace wave {
 namespace {
 
 constexpr uint64_t kMagic = 0x0053474556415752; // "RWAVEGS\0"
-constexpr uint32_t kVersion = 2;
+constexpr uint32_t kVersion = 3;
 
 struct Header {
     uint64_t magic;
@@ -169,8 +169,7 @@ void write_all(File& file, const KvTail& tail, const std::string& meta, const In
     for (size_t i = 0; i < indexes.size(); i++) {
         const KvRun run =
             tail.run(static_cast<uint32_t>(i / shape.kv_heads), static_cast<uint32_t>(i % shape.kv_heads), n);
-        write_rows(file, run.k, shape.key_bytes(), n, indexes[i].get(), buffer);
-        write_rows(file, run.v, shape.value_bytes(), n, indexes[i].get(), buffer);
+        write_rows(file, run.slots, shape.slot_bytes(), n, indexes[i].get(), buffer);
     }
     file.sync();
 }
@@ -270,8 +269,7 @@ size_t Segment::index_bytes() const {
 
 KvRun Segment::run(uint32_t layer, uint32_t head) const {
     const Layout at(shape_, tokens_, meta_.size());
-    const uint8_t* k = data_ + (static_cast<size_t>(layer) * shape_.kv_heads + head) * at.data_stride;
-    return {k, k + run_bytes(tokens_, shape_.key_bytes()), tokens_};
+    return {data_ + (static_cast<size_t>(layer) * shape_.kv_heads + head) * at.data_stride, tokens_};
 }
 
 Clusters Segment::clusters(uint32_t layer, uint32_t head) const {

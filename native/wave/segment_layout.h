@@ -13,7 +13,7 @@ inline size_t round_up(size_t n, size_t unit) {
     return (n + unit - 1) / unit * unit;
 }
 
-/// Bytes of one head's keys or values in the file.
+/// Bytes of one head's slots in the file.
 inline size_t run_bytes(size_t tokens, size_t row) {
     return round_up(tokens * row, 64);
 }
@@ -39,7 +39,7 @@ struct Layout {
         coarse_sizes = part(coarse * sizeof(float));
         tokens = part(n * sizeof(uint16_t));
         index_stride = at;
-        data_stride = run_bytes(n, shape.key_bytes()) + run_bytes(n, shape.value_bytes());
+        data_stride = run_bytes(n, shape.slot_bytes());
         counts = kHeaderBytes + round_up(meta_bytes, 4096);
         index = counts + round_up(heads * 2 * sizeof(uint32_t), 64);
         data = index + heads * index_stride;

@@ -44,6 +44,7 @@ void WavePass::score(const Rows& rows, size_t begin, size_t end, float* scratch)
         block.q = rows.q, block.rows = rows.count, block.dk = static_cast<int>(shape_.dk);
         block.type = shape_.type, block.soft_cap = rows.soft_cap;
         block.k = static_cast<const uint8_t*>(runs_[run].clusters.fine.keys) + from * shape_.key_bytes();
+        block.k_stride = shape_.dk;
         block.keys = static_cast<int>(to - from);
         block.logits = logits_.data() + first, block.stride = clusters(), block.scratch = scratch;
         kernels().score(block);
@@ -97,7 +98,7 @@ void WavePass::attend_retrieved(size_t part, size_t parts, AttendBlock block) co
         const size_t begin = std::max(from, each.begin), end = std::min(to, each.end);
         if (begin >= end) continue;
         const KvRun& run = runs_[each.run].run;
-        block.k = run.k, block.v = run.v, block.bias = run.bias;
+        block.k = run.slots, block.v = run.slots + shape_.key_bytes(), block.bias = run.bias;
         block.index = slots_.data() + begin;
         block.keys = static_cast<int>(end - begin);
         block.first_visible = block.keys, block.first_key = kNoWindow;
@@ -137,7 +138,8 @@ Sample WavePass::sample(const Rows& rows, float* scratch) {
         if (sizes_[run].count == 0) continue;
         ScoreBlock score{};
         score.q = rows.q, score.rows = rows.count, score.dk = static_cast<int>(shape_.dk);
-        score.type = shape_.type, score.soft_cap = rows.soft_cap, score.k = runs_[run].run.k;
+        score.type = shape_.type, score.soft_cap = rows.soft_cap, score.k = runs_[run].run.slots;
+        score.k_stride = shape_.slot_elements();
         score.keys = static_cast<int>(runs_[run].run.tokens);
         score.logits = logits.data() + first_slot_[run], score.stride = tokens_, score.scratch = scratch;
         kernels().score(score);

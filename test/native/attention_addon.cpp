@@ -41,19 +41,17 @@ struct Stored {
             for (uint32_t head = 0; head < shape.kv_heads; head++) built.emplace_back(shape, run(i, head));
     }
 
-    const void* permute(const void* rows, size_t bytes, const std::vector<uint32_t>& order) {
+    const uint8_t* permute(const uint8_t* slots, size_t bytes, const std::vector<uint32_t>& order) {
         permuted.push_back(wave::aligned_bytes(order.size() * bytes));
         for (size_t slot = 0; slot < order.size(); slot++)
-            std::memcpy(permuted.back().get() + slot * bytes,
-                        static_cast<const uint8_t*>(rows) + order[slot] * bytes, bytes);
+            std::memcpy(permuted.back().get() + slot * bytes, slots + order[slot] * bytes, bytes);
         return permuted.back().get();
     }
 
     wave::WaveRun wave_run(const wave::KvShape& shape, size_t i, uint32_t head) {
         wave::KvRun permuted = run(i, head);
         const wave::BuiltClusters& clusters = built[i * shape.kv_heads + head];
-        permuted.k = permute(permuted.k, shape.key_bytes(), clusters.order());
-        permuted.v = permute(permuted.v, shape.value_bytes(), clusters.order());
+        permuted.slots = permute(permuted.slots, shape.slot_bytes(), clusters.order());
         return {permuted, clusters.view()};
     }
 };

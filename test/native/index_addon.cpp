@@ -59,7 +59,7 @@ void write_segment(const Napi::CallbackInfo& call) {
     wave::write_segment(call[0].As<Napi::String>(), *make_tail(shape, runs), call[3].As<Napi::String>(), settings);
 }
 
-/// readSegment(path): {tokens, meta, indexBytes, heads: per layer and KV head {k, v, hasIndex, …its index}};
+/// readSegment(path): {tokens, meta, indexBytes, heads: per layer and KV head {slots, hasIndex, …its index}};
 /// throws what the constructor throws
 Napi::Value read_segment(const Napi::CallbackInfo& call) {
     const Napi::Env env = call.Env();
@@ -73,8 +73,7 @@ Napi::Value read_segment(const Napi::CallbackInfo& call) {
         Napi::Object head = has_index
                                 ? read_clusters(env, shape, segment.clusters(layer, number), segment.tokens())
                                 : Napi::Object::New(env);
-        head["k"] = read_stored(env, run.k, shape.type, run.tokens * shape.dk);
-        head["v"] = read_stored(env, run.v, shape.type, run.tokens * shape.dv);
+        head["slots"] = read_stored(env, run.slots, shape.type, run.tokens * shape.slot_elements());
         head["hasIndex"] = has_index;
         heads[i] = head;
     }

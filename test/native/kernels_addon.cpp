@@ -58,6 +58,7 @@ Napi::Value score(const Napi::CallbackInfo& call) {
     block.soft_cap = options.Get("softCap").As<Napi::Number>();
     block.type = options.Get("f16").As<Napi::Boolean>() ? wave::DType::f16 : wave::DType::f32;
     block.k = block.type == wave::DType::f16 ? static_cast<const void*>(half.data()) : k.data();
+    block.k_stride = block.dk;
     std::vector<float> logits(block.rows * block.stride);
     const wave::AlignedBytes scratch = scratch_for(block.rows, block.dk, 0);
     block.logits = logits.data(), block.scratch = reinterpret_cast<float*>(scratch.get());

@@ -103,7 +103,7 @@ interface TestAddon {
     tokens: number;
     meta: string;
     indexBytes: number;
-    heads: (NativeIndex & { k: Float32Array; v: Float32Array; hasIndex: boolean })[];
+    heads: (NativeIndex & { slots: Float32Array; hasIndex: boolean })[];
   };
   headMass(files: string[], heads: HeadQueries[], threads: number): Float32Array;
   attend(

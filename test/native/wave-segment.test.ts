@@ -36,19 +36,18 @@ for (const shape of SHAPES) {
       runs.forEach((run, layer) => {
         const built = addon.buildIndex(shape, run);
         built.forEach((index, number) => {
-          const { k, v, hasIndex, ...own } = read.heads[layer * shape.kvHeads + number]!;
+          const { slots, hasIndex, ...own } = read.heads[layer * shape.kvHeads + number]!;
           assert.equal(hasIndex, layer !== 1);
           if (hasIndex) assert.deepEqual(own, index);
           const order = hasIndex ? [...index.order] : [...Array(tokens).keys()];
-          for (const [stored, given, d] of [
-            [k, run.k, shape.dk],
-            [v, run.v, shape.dv],
-          ] as const) {
-            // prettier-ignore
-            const rows = headOf(given, tokens, shape.kvHeads, number, d);
-            const expected = order.flatMap((token) => [...rows.subarray(token * d, (token + 1) * d)]);
-            assert.deepEqual([...stored], expected);
-          }
+          const [k, v] = [
+            [run.k, shape.dk],
+            [run.v, shape.dv],
+          ].map(([x, d]) => {
+            const rows = headOf(x as Float32Array, tokens, shape.kvHeads, number, d as number);
+            return (token: number) => [...rows.subarray(token * (d as number), (token + 1) * (d as number))];
+          });
+          assert.deepEqual([...slots], order.flatMap((token) => [...k!(token), ...v!(token)]));
         });
       });
     });
