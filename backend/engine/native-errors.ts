@@ -15,6 +15,10 @@ const translations: Partial<Record<NativeErrorCode, [ErrorName, string]>> = {
     'outOfMemory',
     'The machine has too little free memory: close something, choose a smaller model, or leave files out with --exclude.',
   ],
+  NoRoom: [
+    'outOfMemory',
+    'The memory allowed with --ram is too small for this question: allow more, or ask about less at once.',
+  ],
   NoSpace: ['noSpace', 'The disk is full: free some space, or move the store with REPOWAVE_STORE.'],
 };
 

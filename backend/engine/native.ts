@@ -14,6 +14,8 @@ export type NativeErrorCode =
   | 'Cancelled'
   | 'SegmentCorrupt'
   | 'NoSpace'
+  /** The segments looked at do not fit into {@link NativeAddon.setCapacity}. */
+  | 'NoRoom'
   | 'Internal';
 
 export interface NativeModelInfo {
@@ -50,7 +52,7 @@ export interface NativeModel {
   close(): void;
 }
 
-/** A stored segment: the K/V of `tokens` tokens on disk, mapped into memory. */
+/** A stored segment: the K/V of `tokens` tokens on disk, read as far as it is looked at. */
 export interface NativeSegment {
   readonly tokens: number;
   /** Bytes of K/V in the file. */
@@ -59,6 +61,8 @@ export interface NativeSegment {
   readonly indexBytes: number;
   /** The JSON text that was saved with it. */
   readonly meta: string;
+  /** Reads all of the file; rejects with `SegmentCorrupt` when a bit of it is wrong. */
+  verify(): Promise<void>;
   close(): void;
 }
 
@@ -97,6 +101,8 @@ export interface Budget {
   passTokens: number;
   /** Whether clusters that are not retrieved are estimated; else they are left out. */
   estimate: boolean;
+  /** Whether to wait for clusters that are not in memory (the default); else they are estimated, and read on. */
+  wait?: boolean;
 }
 
 /** A query head of one layer. */
@@ -120,6 +126,8 @@ export interface AttentionReport {
   /** Tokens and clusters of all `wave` views, per layer and KV head. */
   waveTokens: number;
   waveClusters: number;
+  /** Clusters that were chosen and then estimated, since they could not be had; sum over layers, heads and steps. */
+  lateClusters: number;
   /** Bytes of K, V and summaries that attention read, mean over steps, all layers and heads. */
   bytesPerStep: number;
   /** Sampled against exact attention over the `wave` views (every 16th step, one layer): */
@@ -153,7 +161,9 @@ export interface NativeSession {
   /**
    * Run the tokens through the model at positions `position`, `position + 1`, …: their K/V join the tail, each sees
    * all views and the tail up to itself. Resolves to the greedy next token when `sample`, else to -1.
-   * Rejects with `Cancelled` soon after `cancel()`; the tail is then as before the call.
+   * Rejects with `Cancelled` soon after `cancel()`; the tail is then as before the call. The first one after `reset` or
+   * `look` reads what it needs of the segments: rejects with `NoRoom`, or with `SegmentCorrupt` (the message names the
+   * file), and can be tried again.
    */
   forward(tokens: Int32Array, position: number, sample: boolean): Promise<number>;
   /** Make the forward pass under way stop, within one layer's computation. */
@@ -190,13 +200,37 @@ export interface NativeSession {
   close(): void;
 }
 
+/** What this process keeps in memory of stored segments, in bytes, and what the block cache did, in clusters. */
+export interface NativeMemory {
+  /** The most that all of it may take. */
+  capacity: number;
+  /** K and V of `exact` views, the indexes of `wave` views, the summaries of `coarse` ones. */
+  exact: number;
+  index: number;
+  background: number;
+  /** The block cache, which gets what is left: clusters of `wave` views. */
+  cacheCapacity: number;
+  cacheUsed: number;
+  hits: number;
+  misses: number;
+  prefetched: number;
+  /** Misses that were estimated: not there in time, or no room; and unreadable or damaged on disk. */
+  late: number;
+  damaged: number;
+  /** Read from segment files since the start. */
+  bytesRead: number;
+}
+
 export interface NativeAddon {
   /** What the kernels run on: avx512, avx2 or scalar. */
   readonly isa: string;
   readonly llamaVersion: string;
   loadModel(path: string, onProgress: (share: number) => void): Promise<NativeModel>;
   createSession(model: NativeModel, options: SessionOptions): NativeSession;
-  /** Maps a segment file; throws `SegmentCorrupt` for one that is torn, foreign or of another version. */
+  /** Bytes that {@link NativeMemory} may take in all; half of the machine's memory until it is called. */
+  setCapacity(bytes: number): void;
+  memory(): NativeMemory;
+  /** Opens a segment file; throws `SegmentCorrupt` for one that is torn, foreign or of another version. */
   openSegment(path: string): NativeSegment;
 }
 

@@ -4,6 +4,7 @@
 #include <dlfcn.h>
 #include <filesystem>
 #include <system_error>
+#include <unistd.h>
 
 namespace repowave::addon {
 
@@ -13,6 +14,7 @@ std::string error_code(const std::exception& error) {
     if (dynamic_cast<const ModelUnsupported*>(&error)) return "ModelUnsupported";
     if (dynamic_cast<const wave::SegmentCorrupt*>(&error)) return "SegmentCorrupt";
     if (dynamic_cast<const wave::NoSpace*>(&error)) return "NoSpace";
+    if (dynamic_cast<const wave::NoRoom*>(&error)) return "NoRoom";
     if (dynamic_cast<const std::bad_alloc*>(&error)) return "OutOfMemory";
     if (const auto* system = dynamic_cast<const std::system_error*>(&error))
         if (const char* name = strerrorname_np(system->code().value())) return name;
@@ -25,7 +27,40 @@ Napi::Error to_js_error(Napi::Env env, const std::string& code, const std::strin
     return error;
 }
 
+/// Half of the machine's memory, until setCapacity says otherwise.
+const std::shared_ptr<wave::WaveBuffer>& wave_buffer() {
+    static const auto buffer = std::make_shared<wave::WaveBuffer>(
+        static_cast<size_t>(::sysconf(_SC_PHYS_PAGES)) * static_cast<size_t>(::sysconf(_SC_PAGESIZE)) / 2);
+    return buffer;
+}
+
 namespace {
+
+void set_capacity(const Napi::CallbackInfo& call) {
+    try {
+        wave_buffer()->set_capacity(static_cast<size_t>(call[0].As<Napi::Number>().Int64Value()));
+    } catch (const std::exception& error) {
+        throw to_js_error(call.Env(), error_code(error), error.what());
+    }
+}
+
+Napi::Value memory(const Napi::CallbackInfo& call) {
+    const wave::MemoryReport report = wave_buffer()->report();
+    const wave::CacheCounters& counters = report.counters;
+    Napi::Object result = Napi::Object::New(call.Env());
+    const auto put = [&](const char* name, uint64_t value) {
+        result[name] = Napi::Number::New(call.Env(), static_cast<double>(value));
+    };
+    const auto held = [&](wave::Tier tier) { return report.held[static_cast<size_t>(tier)]; };
+    put("capacity", report.capacity);
+    put("exact", held(wave::Tier::exact)), put("index", held(wave::Tier::index));
+    put("background", held(wave::Tier::background));
+    put("cacheCapacity", report.cache_capacity), put("cacheUsed", report.cache_used);
+    put("hits", counters.hits), put("misses", counters.misses), put("prefetched", counters.prefetched);
+    put("late", counters.late + counters.no_room), put("damaged", counters.failed);
+    put("bytesRead", report.bytes_read);
+    return result;
+}
 
 /// The folder of this library: llama.cpp's backends lie beside it.
 std::string own_directory() {
@@ -65,6 +100,8 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
     exports["llamaVersion"] = Napi::String::New(env, llama_version());
     exports["loadModel"] = Napi::Function::New(env, load_model, "loadModel");
     exports["createSession"] = Napi::Function::New(env, SessionWrap::create, "createSession");
+    exports["setCapacity"] = Napi::Function::New(env, set_capacity, "setCapacity");
+    exports["memory"] = Napi::Function::New(env, memory, "memory");
     exports["openSegment"] = Napi::Function::New(env, SegmentWrap::open, "openSegment");
     return exports;
 }

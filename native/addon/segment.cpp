@@ -7,7 +7,8 @@ void SegmentWrap::define(Napi::Env env) {
         env, "NativeSegment",
         {InstanceAccessor<&SegmentWrap::tokens>("tokens"), InstanceAccessor<&SegmentWrap::bytes>("bytes"),
          InstanceAccessor<&SegmentWrap::index_bytes>("indexBytes"),
-         InstanceAccessor<&SegmentWrap::meta>("meta"), InstanceMethod<&SegmentWrap::close>("close")}));
+         InstanceAccessor<&SegmentWrap::meta>("meta"), InstanceMethod<&SegmentWrap::verify>("verify"),
+         InstanceMethod<&SegmentWrap::close>("close")}));
 }
 
 Napi::Value SegmentWrap::open(const Napi::CallbackInfo& call) {
@@ -35,8 +36,7 @@ Napi::Value SegmentWrap::tokens(const Napi::CallbackInfo& call) {
 }
 
 Napi::Value SegmentWrap::bytes(const Napi::CallbackInfo& call) {
-    const wave::Segment& s = get(call.Env());
-    return Napi::Number::New(call.Env(), static_cast<double>(s.tokens() * s.shape().bytes_per_token()));
+    return Napi::Number::New(call.Env(), static_cast<double>(get(call.Env()).kv_bytes()));
 }
 
 Napi::Value SegmentWrap::index_bytes(const Napi::CallbackInfo& call) {
@@ -45,6 +45,13 @@ Napi::Value SegmentWrap::index_bytes(const Napi::CallbackInfo& call) {
 
 Napi::Value SegmentWrap::meta(const Napi::CallbackInfo& call) {
     return Napi::String::New(call.Env(), get(call.Env()).meta());
+}
+
+Napi::Value SegmentWrap::verify(const Napi::CallbackInfo& call) {
+    get(call.Env());
+    return Task::start(
+        call.Env(), Value(), [held = segment] { held->verify(); },
+        [](Napi::Env env) -> Napi::Value { return env.Undefined(); });
 }
 
 /// A session that still looks at the segment keeps it alive.

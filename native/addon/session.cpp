@@ -29,6 +29,7 @@ Napi::Value SessionWrap::create(const Napi::CallbackInfo& call) {
     if (options.Has("batch")) params.batch = options.Get("batch").As<Napi::Number>();
     if (options.Has("kvType") && options.Get("kvType").As<Napi::String>().Utf8Value() == "f32")
         params.kv_type = wave::DType::f32;
+    params.buffer = wave_buffer();
     try {
         auto session = std::make_shared<Session>(model, params);
         Napi::Object object = classes(call.Env()).session.New({});
@@ -118,6 +119,7 @@ void SessionWrap::set_budget(const Napi::CallbackInfo& call) {
     budget.tokens = given.Get("tokens").As<Napi::Number>().Uint32Value();
     budget.pass_tokens = given.Get("passTokens").As<Napi::Number>().Uint32Value();
     budget.estimate = given.Get("estimate").As<Napi::Boolean>();
+    if (given.Has("wait")) budget.wait = given.Get("wait").As<Napi::Boolean>();
     idle(call.Env()).set_budget(budget);
 }
 
@@ -234,6 +236,7 @@ Napi::Value SessionWrap::attention_report(const Napi::CallbackInfo& call) {
     set("waveTokens", static_cast<double>(session.views().wave_tokens()));
     set("waveClusters", static_cast<double>(session.views().wave_clusters()));
     set("bytesPerStep", report.bytes_per_step);
+    set("lateClusters", static_cast<double>(report.late_clusters));
     set("samples", static_cast<double>(report.samples));
     set("recall", report.recall);
     set("captured", report.captured);

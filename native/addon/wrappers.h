@@ -35,6 +35,7 @@ class SegmentWrap : public Napi::ObjectWrap<SegmentWrap> {
     Napi::Value bytes(const Napi::CallbackInfo& info);
     Napi::Value index_bytes(const Napi::CallbackInfo& info);
     Napi::Value meta(const Napi::CallbackInfo& info);
+    Napi::Value verify(const Napi::CallbackInfo& info);
     void close(const Napi::CallbackInfo& info);
 };
 
@@ -71,6 +72,9 @@ class SessionWrap : public Napi::ObjectWrap<SessionWrap> {
     std::shared_ptr<Session> session_;
     bool busy_ = false;
 };
+
+/// The one of this process, for all its sessions.
+const std::shared_ptr<wave::WaveBuffer>& wave_buffer();
 
 /// The constructors of one environment (a worker thread has its own).
 struct Classes {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <ggml-backend.h>
+#include <set>
 #include <utility>
 
 namespace repowave {
@@ -34,8 +35,9 @@ void Session::Deleter::operator()(ggml_threadpool* pool) const {
 
 Session::Session(std::shared_ptr<const Model> model, const SessionParams& params)
     : model_(std::move(model)), shape_(with_type(model_->kv_shape(), params.kv_type)), batch_(params.batch),
-      threads_(params.threads), tail_(shape_), attention_(shape_, model_->query_heads(), params.threads),
-      tail_runs_(shape_.kv_heads), layers_(shape_.layers), insight_(shape_, model_->query_heads()) {
+      threads_(params.threads), buffer_(params.buffer), tail_(shape_),
+      attention_(shape_, model_->query_heads(), params.threads), views_(buffer_), tail_runs_(shape_.kv_heads),
+      layers_(shape_.layers), insight_(shape_, model_->query_heads()) {
     for (uint32_t layer = 0; layer < shape_.layers; layer++)
         for (const Role role : {Role::store_keys, Role::store_values, Role::attend})
             hooks_.push_back({this, layer, role});
@@ -79,6 +81,7 @@ void Session::reset(std::vector<wave::View> views) {
 }
 
 void Session::look(std::vector<wave::View> views) {
+    attention_.forget();
     try {
         views_.set(shape_, std::move(views));
     } catch (const std::invalid_argument& error) {
@@ -92,6 +95,7 @@ void Session::truncate(size_t tokens) {
 }
 
 llama_token Session::forward(const std::vector<llama_token>& tokens, int position, bool sample) {
+    views_.load();
     const size_t before = tail_.tokens();
     try {
         for (size_t i = 0; i < tokens.size(); i += batch_) {
@@ -171,7 +175,12 @@ void Session::probe(const std::vector<llama_token>& tokens, int position) {
 
 std::vector<float> Session::head_mass(const std::vector<std::shared_ptr<const wave::Segment>>& segments) {
     std::vector<float> mass = wave::head_mass(shape_, queries_, segments, threads_);
-    for (wave::HeadQueries& queries : queries_) queries.q.clear();
+    std::set<std::pair<uint32_t, uint32_t>> read;
+    for (wave::HeadQueries& queries : queries_) {
+        read.insert({queries.layer, queries.kv_head});
+        queries.q.clear();
+    }
+    for (const auto& segment : segments) buffer_->count_read(read.size() * segment->layout().data_stride);
     return mass;
 }
 

@@ -24,6 +24,7 @@ struct SessionParams {
     int threads = 1;
     int batch = 512; ///< most tokens of one pass through the layers
     wave::DType kv_type = wave::DType::f16;
+    std::shared_ptr<wave::WaveBuffer> buffer; ///< what keeps stored segments in memory
 };
 
 /// How much of the wave views is attended exactly, per layer and KV head.
@@ -32,6 +33,7 @@ struct Budget {
     size_t tokens = 1024;       ///< ... but at least so many,
     size_t pass_tokens = 16384; ///< and so many in a pass of several tokens, which share one selection
     bool estimate = true;       ///< whether the rest is estimated or left out
+    bool wait = true; ///< whether for clusters that are not in memory; else they are estimated, and read on
 };
 
 struct Head {
@@ -46,14 +48,15 @@ class Session {
     Session(const Session&) = delete;
     Session& operator=(const Session&) = delete;
 
-    /// Forgets the tail. Throws ModelUnsupported when a segment has another shape.
+    /// Forgets the tail. Throws ModelUnsupported when a segment has another shape. The segments are read by
+    /// the next forward.
     void reset(std::vector<wave::View> views);
     /// Keeps the tail.
     void look(std::vector<wave::View> views);
     void set_budget(const Budget& budget) { budget_ = budget; }
     /// Runs the tokens at positions position, position + 1, …; their K/V join the tail. Returns the greedy
     /// next token when `sample`, else -1. Throws Cancelled (the tail is then as before), ModelUnsupported,
-    /// std::runtime_error.
+    /// what Views::load throws, std::runtime_error.
     llama_token forward(const std::vector<llama_token>& tokens, int position, bool sample);
     /// From any thread: makes the forward under way stop after the layer operation it is in.
     void cancel() { cancelled_.store(true); }
@@ -109,6 +112,7 @@ class Session {
     wave::KvShape shape_;
     int batch_, threads_;
     uint32_t cells_ = 0; ///< of llama.cpp's own cache, which holds nothing of use
+    std::shared_ptr<wave::WaveBuffer> buffer_;
     wave::KvTail tail_;
     wave::Attention attention_;
     wave::Views views_;

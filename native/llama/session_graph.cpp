@@ -135,6 +135,7 @@ void Session::begin_attention(const ggml_tensor* node, uint32_t layer) {
     call.sinks = node->src[4] ? static_cast<const float*>(node->src[4]->data) : nullptr;
     call.exact = views_.exact(layer).data(), call.exact_count = views_.exact(layer).size() / shape_.kv_heads;
     call.wave = views_.wave(layer).data(), call.wave_count = views_.wave(layer).size() / shape_.kv_heads;
+    call.cache = views_.cache(), call.first_head = layer * shape_.kv_heads, call.wait = budget_.wait;
     const auto& background = views_.background(layer);
     call.background = background.data();
     call.background_count = facts.window > 0 ? 0 : background.size() / shape_.kv_heads;

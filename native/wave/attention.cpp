@@ -19,7 +19,8 @@ Attention::Attention(const KvShape& shape, int query_heads, int threads)
     thread_floats_ = (attend_scratch_floats(max_rows_, shape.dk, shape.dv) + state + 63) / 16 * 16;
     const size_t bytes = thread_floats_ * threads * sizeof(float);
     thread_memory_.reset(reinterpret_cast<float*>(aligned_bytes(bytes).release()));
-    passes_.assign(std::max<size_t>(threads, shape.kv_heads), WavePass(shape));
+    for (size_t i = 0; i < std::max<size_t>(threads, shape.kv_heads); i++) passes_.emplace_back(shape);
+    chosen_.resize(shape.heads());
 }
 
 Attention::Pair Attention::pair(size_t number) const {
@@ -56,12 +57,15 @@ void Attention::run_score_item(size_t item, int thread) {
 }
 
 void Attention::select(const Pair& which, WavePass& pass, int thread) {
-    pass.select(call_.budget, scratch(thread));
-    if (!call_.records) return;
+    const Retrieval from{call_.cache, call_.first_head + static_cast<uint32_t>(which.head), call_.wait};
+    pass.select(call_.budget, from, scratch(thread));
+    if (call_.tokens == 1) chosen_[from.head] = pass.chosen();
+    if (!call_.records || !call_.sample) return;
     HeadRecord& record = call_.records[which.head];
-    record.sampled = call_.sample;
-    if (call_.sample)
-        record.sample = pass.sample({queries(thread), which.rows, call_.soft_cap}, scratch(thread));
+    const auto sample =
+        pass.sample({queries(thread), which.rows, call_.soft_cap}, from.head, scratch(thread));
+    record.sampled = sample.has_value();
+    if (sample) record.sample = *sample;
 }
 
 void Attention::run_item(size_t item, int thread) {
@@ -202,6 +206,7 @@ void Attention::finish(const Pair& which, WavePass* pass, const Partial& state) 
     }
     if (call_.records) record(which, pass, state);
     if (call_.mass) add_mass(which, pass, state);
+    if (pass) pass->end();
 }
 
 /// The chunks tell the zones apart. With a single chunk all is steady, and so are sinks.
@@ -220,6 +225,7 @@ void Attention::record(const Pair& which, const WavePass* pass, const Partial& s
             record.zones[kSteady] +=
                 std::exp(call_.sinks[which.head * group_ + r] - state.m[r]) / state.l[r] / which.rows;
     record.retrieved_clusters = pass ? static_cast<uint32_t>(pass->retrieved_clusters()) : 0;
+    record.late_clusters = pass ? static_cast<uint32_t>(pass->late_clusters()) : 0;
     record.retrieved_tokens = pass ? static_cast<uint32_t>(pass->retrieved_tokens()) : 0;
     const size_t clusters = pass ? pass->clusters() : 0;
     record.bytes = (steady_tokens_ + record.retrieved_tokens + background_clusters(which.head)) *

@@ -15,7 +15,8 @@ enum Zone { kSteady, kRetrieved, kEstimated, kCoarse, kZones };
 struct HeadRecord {
     float zones[kZones]; ///< share of the mass, mean over the group's query heads; sinks count as steady
     uint32_t retrieved_tokens, retrieved_clusters;
-    size_t bytes; ///< of K, V and summaries read
+    uint32_t late_clusters; ///< chosen, and estimated since they could not be had
+    size_t bytes;           ///< of K, V and summaries read
     bool sampled;
     Sample sample;
 };
@@ -36,8 +37,11 @@ struct AttentionCall {
     size_t exact_count;
     const WaveRun* wave; ///< [kv_heads][wave_count]
     size_t wave_count;
-    size_t budget; ///< tokens of the wave runs that are retrieved, per KV head and block of tokens
-    bool estimate; ///< whether the other clusters are estimated
+    BlockCache* cache;   ///< of the wave runs
+    uint32_t first_head; ///< layer * kv_heads
+    bool wait;           ///< see Retrieval
+    size_t budget;       ///< tokens of the wave runs that are retrieved, per KV head and block of tokens
+    bool estimate;       ///< whether the other clusters are estimated
     const CoarseRun* background; ///< [kv_heads][background_count]
     size_t background_count;
     const KvRun* tail; ///< [kv_heads]: its last `tokens` tokens are the ones computed; causal
@@ -55,6 +59,8 @@ class Attention {
     Attention(const KvShape& shape, int query_heads, int threads);
 
     void begin(const AttentionCall& call);
+    /// The wave runs are other ones from now on: what was chosen among them says nothing.
+    void forget();
     /// Called by every thread; returns when no item is left to take. The last one to finish a block writes it
     /// out.
     void work(int thread);
@@ -92,6 +98,7 @@ class Attention {
     void plan_waves(bool whole);
     size_t background_clusters(int head) const;
     void prepare_memory();
+    void prefetch();
 
     void run_score_item(size_t item, int thread);
     void run_item(size_t item, int thread);
@@ -129,6 +136,7 @@ class Attention {
     int partial_rows_ = 0;
     std::vector<float> partials_, logits_, retrieved_logits_;
     std::vector<WavePass> passes_;                ///< per KV head, or per thread when whole_waves_
+    std::vector<std::vector<ClusterRef>> chosen_; ///< [layers * kv_heads] by the last pass of one token
     std::vector<std::atomic<uint32_t>> left_;     ///< [pairs] chunks not done yet
     std::vector<std::atomic<uint32_t>> to_score_; ///< [kv_heads] score chunks not done yet
     std::vector<std::atomic<bool>> selected_;     ///< [kv_heads]

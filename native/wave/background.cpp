@@ -3,12 +3,16 @@
 #include <algorithm>
 #include <cstring>
 #include <limits>
+#include <unordered_map>
+#include <utility>
 
 namespace wave {
 
-void Background::show(const KvShape& shape, const Segments& segments, const std::vector<float>& biases) {
+void Background::show(const KvShape& shape, const Segments& segments, const std::vector<float>& biases,
+                      WaveBuffer& buffer) {
+    runs_.clear();
     if (!has_all(segments, biases)) {
-        copy(shape, segments);
+        copy(shape, segments, buffer);
         biases_ = biases;
     }
     runs_.assign(shape.layers, {});
@@ -32,38 +36,60 @@ bool Background::has_all(const Segments& segments, const std::vector<float>& bia
     return true;
 }
 
-void Background::copy(const KvShape& shape, const Segments& segments) {
-    segments_.clear(); // there is no copy until all of it is
-    heads_.clear();
+/// What the copy had is taken from there, the rest from the segments' files.
+void Background::copy(const KvShape& shape, const Segments& segments, WaveBuffer& buffer) {
+    const Segments old = std::exchange(segments_, {}); // there is no copy until all of it is
+    const std::vector<Head> from = std::exchange(heads_, {});
+    std::unordered_map<const Segment*, size_t> places;
+    for (size_t i = 0; i < old.size(); i++) places[old[i].get()] = i;
     shape_ = shape;
-    for (uint32_t layer = 0; layer < shape.layers; layer++)
-        for (uint32_t number = 0; number < shape.kv_heads; number++) {
-            Head head;
-            head.first.push_back(0);
-            for (const auto& segment : segments)
-                head.first.push_back(head.first.back() + segment->clusters(layer, number).coarse.count);
-            const size_t count = head.first.back();
-            head.keys = aligned_bytes(count * shape.key_bytes());
-            head.values = aligned_bytes(count * shape.value_bytes());
-            head.log_sizes.resize(count);
-            for (size_t i = 0; i < segments.size(); i++) {
-                const Summaries coarse = segments[i]->clusters(layer, number).coarse;
-                std::memcpy(head.keys.get() + head.first[i] * shape.key_bytes(), coarse.keys,
-                            coarse.count * shape.key_bytes());
-                std::memcpy(head.values.get() + head.first[i] * shape.value_bytes(), coarse.values,
-                            coarse.count * shape.value_bytes());
-                std::copy_n(coarse.log_sizes, coarse.count, head.log_sizes.data() + head.first[i]);
-            }
-            heads_.push_back(std::move(head));
+    const size_t unit = shape.slot_bytes() + sizeof(float);
+    size_t summaries = 0;
+    std::vector<Head> heads(shape.heads());
+    for (size_t number = 0; number < heads.size(); number++) {
+        std::vector<size_t>& first = heads[number].first;
+        first.push_back(0);
+        for (const auto& segment : segments) first.push_back(first.back() + segment->entry(number).coarse);
+        summaries += first.back();
+    }
+    room_.reset();
+    room_ = buffer.reserve(Tier::background, summaries * unit);
+    for (Head& head : heads) {
+        head.keys = aligned_bytes(head.first.back() * shape.key_bytes());
+        head.values = aligned_bytes(head.first.back() * shape.value_bytes());
+        head.log_sizes.resize(head.first.back());
+    }
+    for (size_t i = 0; i < segments.size(); i++) {
+        const auto place = places.find(segments[i].get());
+        AlignedBytes section;
+        if (place == places.end()) {
+            section = segments[i]->read_coarse();
+            buffer.count_read(segments[i]->layout().order - segments[i]->layout().coarse);
         }
+        for (size_t number = 0; number < heads.size(); number++) {
+            Head& head = heads[number];
+            const Summaries coarse =
+                section ? segments[i]->layout().coarse_of(section.get(), segments[i]->entry(number), number)
+                        : from[number].slice(shape, from[number].first[place->second],
+                                             from[number].first[place->second + 1]);
+            std::memcpy(head.keys.get() + head.first[i] * shape.key_bytes(), coarse.keys,
+                        coarse.count * shape.key_bytes());
+            std::memcpy(head.values.get() + head.first[i] * shape.value_bytes(), coarse.values,
+                        coarse.count * shape.value_bytes());
+            std::copy_n(coarse.log_sizes, coarse.count, head.log_sizes.data() + head.first[i]);
+        }
+    }
+    heads_ = std::move(heads);
     segments_ = segments;
 }
 
+Summaries Background::Head::slice(const KvShape& shape, size_t begin, size_t end) const {
+    return {keys.get() + begin * shape.key_bytes(), values.get() + begin * shape.value_bytes(),
+            log_sizes.data() + begin, static_cast<uint32_t>(end - begin)};
+}
+
 CoarseRun Background::run(const Head& head, size_t begin, size_t end) const {
-    const size_t first = head.first[begin];
-    return {{head.keys.get() + first * shape_.key_bytes(), head.values.get() + first * shape_.value_bytes(),
-             head.log_sizes.data() + first, static_cast<uint32_t>(head.first[end] - first)},
-            biases_[begin]};
+    return {head.slice(shape_, head.first[begin], head.first[end]), biases_[begin]};
 }
 
 const std::vector<CoarseRun>& Background::layer(uint32_t layer) const {

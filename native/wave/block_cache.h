@@ -91,6 +91,8 @@ class BlockCache {
     size_t capacity() const;
     /// Bytes of the pages that hold clusters.
     size_t used() const;
+    /// Of a page and its places in the tables.
+    size_t page_cost() const { return arena_.page_bytes() + sizeof(Block) + 4 * sizeof(uint32_t); }
 
     /// @returns its number, which remove_segment sets free. Throws std::bad_alloc
     uint32_t add_segment(std::shared_ptr<const ClusterFile> file);
@@ -141,8 +143,6 @@ class BlockCache {
         SegmentTable& table = segments_[segment];
         return table.entries[table.first[head] + cluster];
     }
-    /// Of a page and its places in the tables.
-    size_t page_cost() const { return arena_.page_bytes() + sizeof(Block) + 4 * sizeof(uint32_t); }
     bool pinned(const Block& block) const { return !steps_.empty() && block.stamp >= steps_.front(); }
     void use(uint64_t stamp, uint32_t head, const ClusterRef* list, size_t n);
     bool plan(uint64_t stamp, uint32_t head, ClusterRef wanted, std::vector<Read>& reads);

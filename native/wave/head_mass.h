@@ -11,7 +11,8 @@ struct HeadQueries {
     std::vector<float> q; ///< [count][dk], multiplied by the softmax scale
 };
 
-/// The queries attend exactly to all keys of the segments, to nothing else and at no other weight than 1.
+/// Reads the keys from the segments' files; throws as Segment does. The queries attend exactly to all keys of
+/// the segments, to nothing else and at no other weight than 1.
 /// @returns [heads][segments] share of each head's mass, summed over its queries
 std::vector<float> head_mass(const KvShape& shape, const std::vector<HeadQueries>& heads,
                              const std::vector<std::shared_ptr<const Segment>>& segments, int threads);

@@ -51,9 +51,8 @@ bool Insight::samples(uint32_t layer) const {
 }
 
 size_t Insight::token_of(const Views& views, uint32_t layer, uint32_t head, size_t view, size_t slot) {
-    const Segment& segment = *views.list()[view].segment;
-    if (!segment.has_index(layer)) return slot;
-    return std::min<size_t>(segment.clusters(layer, head).tokens[slot], segment.tokens() - 1);
+    const uint16_t* tokens = views.tokens(view, layer, head);
+    return tokens ? tokens[slot] : slot;
 }
 
 void Insight::end_step(const Views& views) {
@@ -101,6 +100,7 @@ void Insight::add_records() {
         sums_.retrieved_tokens[i] += static_cast<float>(record.retrieved_tokens);
         sums_.retrieved_clusters[i] += static_cast<float>(record.retrieved_clusters);
         step_.clusters += static_cast<float>(record.retrieved_clusters) * share;
+        sums_.late_clusters += record.late_clusters;
         sums_.bytes_per_step += static_cast<double>(record.bytes);
         if (!record.sampled) continue;
         sums_.samples++;

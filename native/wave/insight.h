@@ -19,6 +19,7 @@ struct AttentionReport {
     size_t steps = 0, copying_steps = 0, samples = 0;
     std::vector<float> zones; ///< [layers * kv_heads][kZones]
     std::vector<float> retrieved_tokens, retrieved_clusters;
+    size_t late_clusters = 0; ///< sum
     double bytes_per_step = 0, recall = 0, captured = 0;
 };
 

@@ -1,19 +1,24 @@
 // A segment on disk: its K/V, its wave index and a JSON text that describes it. One file, complete or absent.
 //
-// Layout, little endian, every part beginning at a multiple of 64 bytes: Header in the first 4,096 bytes;
-// meta; zeros up to a multiple of 4,096; the number of clusters and coarse clusters of each layer and KV
-// head; the index of each, in room for the most clusters that there can be; then for each K [tokens][dk] and
-// V [tokens][dv], cluster by cluster. A layer without an index (sliding windows) has no clusters and its
-// tokens in their order.
+// Layout (segment_layout.h), little endian, every part beginning at a multiple of 64 bytes: the header's
+// page; meta, up to a multiple of 4,096; the table, which tells of each layer and KV head how many clusters
+// there are; the coarse level of all heads; the order of all heads, that is where clusters begin, their
+// checksums and which token lies in each slot; the fine level of all heads; then for each head its slots,
+// cluster by cluster. A layer without an index (sliding windows) has no clusters and its slots in the order
+// of the tokens. Parts have room for the most clusters that there can be.
+//
+// Each part has a checksum and is read, whole, when it is needed first; of the slots, clusters have their own
+// and are read one by one. So opening costs some kilobytes, and nothing is used that was not checked.
 #pragma once
 
 #include "clusters.h"
+#include "segment_layout.h"
 
 #include <string>
 
 namespace wave {
 
-/// A file that is torn, foreign, of another version or another shape.
+/// A file that is torn, foreign, of another version or another shape, or damaged.
 struct SegmentCorrupt : std::runtime_error {
     using runtime_error::runtime_error;
 };
@@ -37,11 +42,11 @@ struct SegmentSeconds {
 SegmentSeconds write_segment(const std::string& path, const KvTail& tail, const std::string& meta,
                              const SegmentSettings& settings);
 
-/// A segment file mapped into memory, read only. Pages come in as they are touched and go when memory is
-/// short.
+/// An open segment file. Threads may use one at the same time. What reads throws SegmentCorrupt or
+/// std::system_error.
 class Segment {
   public:
-    /// Throws SegmentCorrupt or std::system_error.
+    /// Reads the header, meta and the table.
     explicit Segment(const std::string& path);
     ~Segment();
     Segment(const Segment&) = delete;
@@ -50,21 +55,39 @@ class Segment {
     size_t tokens() const { return tokens_; }
     const KvShape& shape() const { return shape_; }
     const std::string& meta() const { return meta_; }
-    /// Bytes of the wave index.
-    size_t index_bytes() const;
-    bool has_index(uint32_t layer) const { return clusters(layer, 0).fine.count > 0; }
-    /// In the order of the clusters.
-    KvRun run(uint32_t layer, uint32_t head) const;
-    Clusters clusters(uint32_t layer, uint32_t head) const;
+    const Layout& layout() const { return layout_; }
+    /// Bytes of the wave index, and of all slots, in the file.
+    size_t index_bytes() const { return layout_.data - layout_.table; }
+    size_t kv_bytes() const { return tokens_ * shape_.bytes_per_token(); }
+    bool has_index(uint32_t layer) const { return entry(layer * shape_.kv_heads).fine > 0; }
+    /// head: layer * kv_heads + KV head, here and below
+    const TableEntry& entry(size_t head) const { return table_[head]; }
+
+    /// The parts of all layers and heads, for Layout to find its way in.
+    AlignedBytes read_coarse() const;
+    AlignedBytes read_order() const;
+    AlignedBytes read_fine() const;
+    /// All slots of a layer and head. @param to room for layout().data_stride bytes
+    void read_slots(size_t head, uint8_t* to) const;
+    /// Another descriptor of the file, for its clusters to be read. Throws std::system_error.
+    int duplicate() const;
+    /// Reads all of the file.
+    void verify() const;
 
   private:
-    void check_index() const;
+    AlignedBytes read_part(size_t begin, size_t end, uint32_t checksum, const char* what) const;
+    void read(size_t offset, void* to, size_t n) const;
+    [[noreturn]] void corrupt(const std::string& what) const;
+    void open();
 
     std::string path_;
+    int fd_;
     KvShape shape_;
-    size_t tokens_ = 0, size_ = 0;
-    const uint8_t *base_ = nullptr, *counts_ = nullptr, *index_ = nullptr, *data_ = nullptr;
+    size_t tokens_ = 0;
+    Layout layout_{{}, 0, 0};
+    SegmentHeader header_{};
     std::string meta_;
+    std::vector<TableEntry> table_; ///< [layers * kv_heads]
 };
 
 } // namespace wave

@@ -1,49 +1,96 @@
 // Where the parts of a segment file lie; segment_file.h describes them.
 #pragma once
 
+#include "checksum.h"
 #include "clusters.h"
 
+#include <cstddef>
 #include <utility>
 
 namespace wave {
 
+constexpr uint64_t kSegmentMagic = 0x0053474556415752; // "RWAVEGS\0"
+constexpr uint32_t kSegmentVersion = 3;
 constexpr size_t kHeaderBytes = 4096;
+/// Slots are numbered by 16 bits.
+constexpr size_t kMostTokens = 1 << 16;
+
+/// Checksums are CRC-32C, of whole parts with their padding.
+struct SegmentHeader {
+    uint64_t magic;
+    uint32_t version, dtype, layers, kv_heads, dk, dv;
+    uint64_t tokens, meta_bytes, file_bytes;
+    uint32_t meta, table, coarse, order, fine; ///< checksums of the parts of these names
+    uint32_t zero;
+};
+/// The first 4,096 bytes: the header, zeros, and the checksum of all before it.
+struct HeaderPage {
+    SegmentHeader header;
+    uint8_t zeros[kHeaderBytes - sizeof(SegmentHeader) - sizeof(uint32_t)];
+    uint32_t checksum;
+
+    uint32_t expected() const { return crc32c(this, offsetof(HeaderPage, checksum)); }
+};
+static_assert(sizeof(HeaderPage) == kHeaderBytes);
+
+/// One layer and KV head.
+struct TableEntry {
+    uint32_t fine, coarse; ///< clusters; none in a layer without an index
+    uint32_t checksum;     ///< of all its slots
+};
 
 inline size_t round_up(size_t n, size_t unit) {
     return (n + unit - 1) / unit * unit;
 }
 
-/// Bytes of one head's slots in the file.
-inline size_t run_bytes(size_t tokens, size_t row) {
-    return round_up(tokens * row, 64);
-}
-
 /// All offsets from the file's beginning, strides in bytes.
 struct Layout {
-    size_t counts, index, data, end;
-    size_t index_stride, data_stride; ///< per layer and KV head
-    // within the index of one layer and head
-    size_t fine_values, fine_sizes, starts, coarse_keys, coarse_values, coarse_sizes, tokens;
+    size_t table, coarse, order, fine, data, end;
+    size_t coarse_stride, order_stride, fine_stride, data_stride; ///< per layer and KV head
+    // within one layer and head of the part; keys and starts come first
+    size_t coarse_values, coarse_sizes, checksums, tokens, fine_values, fine_sizes;
 
     Layout(const KvShape& shape, size_t n, size_t meta_bytes) {
-        const size_t heads = static_cast<size_t>(shape.layers) * shape.kv_heads;
-        const size_t fine = cluster_limit(n), coarse = cluster_limit(fine);
+        const size_t fines = cluster_limit(n), coarses = cluster_limit(fines);
         size_t at = 0;
         const auto part = [&](size_t bytes) { return std::exchange(at, at + round_up(bytes, 64)); };
-        part(fine * shape.key_bytes());
-        fine_values = part(fine * shape.value_bytes());
-        fine_sizes = part(fine * sizeof(float));
-        starts = part((fine + 1) * sizeof(uint32_t));
-        coarse_keys = part(coarse * shape.key_bytes());
-        coarse_values = part(coarse * shape.value_bytes());
-        coarse_sizes = part(coarse * sizeof(float));
+        part(coarses * shape.key_bytes());
+        coarse_values = part(coarses * shape.value_bytes());
+        coarse_sizes = part(coarses * sizeof(float));
+        coarse_stride = std::exchange(at, 0);
+        part((fines + 1) * sizeof(uint32_t));
+        checksums = part(fines * sizeof(uint32_t));
         tokens = part(n * sizeof(uint16_t));
-        index_stride = at;
-        data_stride = run_bytes(n, shape.slot_bytes());
-        counts = kHeaderBytes + round_up(meta_bytes, 4096);
-        index = counts + round_up(heads * 2 * sizeof(uint32_t), 64);
-        data = index + heads * index_stride;
-        end = data + heads * data_stride;
+        order_stride = std::exchange(at, 0);
+        part(fines * shape.key_bytes());
+        fine_values = part(fines * shape.value_bytes());
+        fine_sizes = part(fines * sizeof(float));
+        fine_stride = at;
+        data_stride = round_up(n * shape.slot_bytes(), 64);
+        table = kHeaderBytes + round_up(meta_bytes, 4096);
+        coarse = table + round_up(shape.heads() * sizeof(TableEntry), 64);
+        order = coarse + shape.heads() * coarse_stride;
+        fine = order + shape.heads() * order_stride;
+        data = fine + shape.heads() * fine_stride;
+        end = data + shape.heads() * data_stride;
+    }
+
+    Summaries coarse_of(const uint8_t* section, const TableEntry& entry, size_t head) const {
+        const uint8_t* at = section + head * coarse_stride;
+        return {at, at + coarse_values, reinterpret_cast<const float*>(at + coarse_sizes), entry.coarse};
+    }
+    Summaries fine_of(const uint8_t* section, const TableEntry& entry, size_t head) const {
+        const uint8_t* at = section + head * fine_stride;
+        return {at, at + fine_values, reinterpret_cast<const float*>(at + fine_sizes), entry.fine};
+    }
+    const uint32_t* starts_of(const uint8_t* section, size_t head) const {
+        return reinterpret_cast<const uint32_t*>(section + head * order_stride);
+    }
+    const uint32_t* checksums_of(const uint8_t* section, size_t head) const {
+        return reinterpret_cast<const uint32_t*>(section + head * order_stride + checksums);
+    }
+    const uint16_t* tokens_of(const uint8_t* section, size_t head) const {
+        return reinterpret_cast<const uint16_t*>(section + head * order_stride + tokens);
     }
 };
 

@@ -18,8 +18,13 @@ struct View {
 
 class Views {
   public:
-    /// Throws std::invalid_argument when a segment is of another shape.
+    explicit Views(std::shared_ptr<WaveBuffer> buffer) : buffer_(std::move(buffer)) {}
+
+    /// Reads nothing. Throws std::invalid_argument when a segment is of another shape.
     void set(const KvShape& shape, std::vector<View> views);
+    /// Brings what attention wants of the views into memory, unless it is there; before any attention. Throws
+    /// as Segment and WaveBuffer do, and can be tried again.
+    void load();
 
     const std::vector<View>& list() const { return views_; }
     const std::vector<KvRun>& exact(uint32_t layer) const {
@@ -31,6 +36,8 @@ class Views {
     const std::vector<CoarseRun>& background(uint32_t layer) const {
         return background_.layer(layer);
     } ///< [kv_heads][runs]
+    /// Of the wave runs' clusters; null without wave views.
+    BlockCache* cache() const { return cache_; }
     size_t wave_tokens() const { return wave_tokens_; }
     /// Of layer 0's first head; others differ by a few.
     size_t wave_clusters() const;
@@ -43,6 +50,8 @@ class Views {
     /// The slots of the layer's exact runs, which come first.
     size_t exact_slots(uint32_t layer) const { return layers_[layer].exact_slots; }
     size_t slots(uint32_t layer) const { return layers_[layer].slots; }
+    /// [tokens] the token in each slot of a view's run; null where slots are tokens. After load.
+    const uint16_t* tokens(size_t view, uint32_t layer, uint32_t head) const;
 
   private:
     struct Layer {
@@ -51,10 +60,23 @@ class Views {
         std::vector<Span> spans;
         size_t exact_slots = 0, slots = 0;
     };
-    Layer make_layer(const KvShape& shape, uint32_t layer) const;
-    void set_background(const KvShape& shape);
+    /// What is in memory of a view.
+    struct Held {
+        std::shared_ptr<const ExactSlots> exact;
+        std::shared_ptr<const WaveIndex> index;
+    };
+    void hold(bool load);
+    void make_runs(uint32_t layer);
+    void set_spans(uint32_t layer);
+    bool is(const View& view, uint32_t layer, Detail detail) const;
+    void show_background();
 
+    std::shared_ptr<WaveBuffer> buffer_;
+    KvShape shape_;
     std::vector<View> views_;
+    std::vector<Held> held_; ///< per view
+    bool loaded_ = false;
+    BlockCache* cache_ = nullptr;
     std::vector<Layer> layers_;
     Background background_;
     size_t wave_tokens_ = 0;

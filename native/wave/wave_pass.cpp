@@ -1,5 +1,7 @@
 #include "wave_pass.h"
 
+#include "checksum.h"
+
 #include <algorithm>
 #include <limits>
 #include <numeric>
@@ -60,7 +62,7 @@ WeighBlock WavePass::weigh_block(int rows, float* m, float* l, float* o, float* 
 
 /// The rank of a cluster is the mass that the estimation gives it among all clusters, summed over the rows:
 /// of the measures tried it was level with the paper's, which leaves the sizes out, at equal reading.
-void WavePass::select(size_t budget, float* scratch) {
+void WavePass::select(size_t budget, const Retrieval& from, float* scratch) {
     std::fill(ranks_.begin(), ranks_.end(), 0.0f);
     std::fill(m_.begin(), m_.end(), -kInfinity);
     std::fill(l_.begin(), l_.end(), 0.0f);
@@ -76,11 +78,30 @@ void WavePass::select(size_t budget, float* scratch) {
                                m_[r] - runs_[run].run.bias, l_[r], ranks_.data() + first, to - from);
     });
     const std::vector<uint32_t>& chosen = selection_.choose(ranks_.data(), sizes_, budget);
-    chosen_count_ = chosen.size();
+    chosen_.clear();
+    size_t run = 0;
+    for (const uint32_t cluster : chosen) {
+        while (cluster >= first_cluster_[run + 1]) run++;
+        chosen_.push_back({runs_[run].number, static_cast<uint32_t>(cluster - first_cluster_[run])});
+    }
+    step_ = std::make_unique<BlockCache::Step>(*from.cache);
+    rows_base_ = from.cache->rows();
+    from.cache->acquire(*step_, from.head, chosen_.data(), chosen_.size(), from.wait, acquired_);
+    book(chosen);
+}
+
+/// Clusters that are there are not estimated, and their tokens are in slots_ in the order of acquired_.rows.
+void WavePass::book(const std::vector<uint32_t>& chosen) {
     slots_.clear();
     parts_.clear();
     size_t run = 0;
-    for (const uint32_t cluster : chosen) {
+    auto missing = acquired_.missing.begin();
+    for (size_t i = 0; i < chosen.size(); i++) {
+        const uint32_t cluster = chosen[i];
+        if (missing != acquired_.missing.end() && *missing == i) {
+            missing++;
+            continue;
+        }
         while (cluster >= first_cluster_[run + 1]) run++;
         const size_t c = cluster - first_cluster_[run], begin = slots_.size();
         for (uint32_t slot = sizes_[run].starts[c]; slot < sizes_[run].starts[c + 1]; slot++)
@@ -94,12 +115,12 @@ void WavePass::select(size_t budget, float* scratch) {
 void WavePass::attend_retrieved(size_t part, size_t parts, AttendBlock block) const {
     const size_t from = slots_.size() * part / parts, to = slots_.size() * (part + 1) / parts;
     float* const logits = block.logits;
+    block.k = rows_base_, block.v = rows_base_ + shape_.key_bytes();
     for (const Part& each : parts_) {
         const size_t begin = std::max(from, each.begin), end = std::min(to, each.end);
         if (begin >= end) continue;
-        const KvRun& run = runs_[each.run].run;
-        block.k = run.slots, block.v = run.slots + shape_.key_bytes(), block.bias = run.bias;
-        block.index = slots_.data() + begin;
+        block.bias = runs_[each.run].run.bias;
+        block.index = acquired_.rows.data() + begin;
         block.keys = static_cast<int>(end - begin);
         block.first_visible = block.keys, block.first_key = kNoWindow;
         block.logits = logits ? logits + begin : nullptr;
@@ -128,17 +149,37 @@ void WavePass::add_retrieved_mass(const float* logits, float m, float l, float* 
             mass[first_slot_[part.run] + slots_[i]] += temporary_[i];
 }
 
-Sample WavePass::sample(const Rows& rows, float* scratch) {
+namespace {
+
+/// All slots of a run, checked.
+bool read_run(const WaveRun& run, uint32_t head, uint8_t* to) {
+    const ClusterFile& file = *run.file;
+    iovec part{to, run.run.tokens * file.slot_bytes()};
+    if (!file.read(file.offset(head, 0), &part, 1)) return false;
+    for (uint32_t c = 0; c < run.clusters.fine.count; c++)
+        if (crc32c(to + run.clusters.starts[c] * file.slot_bytes(), file.bytes(head, c)) !=
+            file.head(head).checksums[c])
+            return false;
+    return true;
+}
+
+} // namespace
+
+std::optional<Sample> WavePass::sample(const Rows& rows, uint32_t head, float* scratch) {
     std::vector<float> logits(static_cast<size_t>(rows.count) * tokens_), mass(tokens_),
         m(rows.count, -kInfinity), l(rows.count);
     WeighBlock weigh{};
     weigh.stride = tokens_, weigh.rows = rows.count, weigh.type = shape_.type;
     weigh.m = m.data(), weigh.l = l.data(), weigh.scratch = scratch;
+    size_t longest = 0;
+    for (size_t run = 0; run < sizes_.size(); run++) longest = std::max(longest, runs_[run].run.tokens);
+    const AlignedBytes slots = aligned_bytes(longest * shape_.slot_bytes());
     for (size_t run = 0; run < sizes_.size(); run++) {
         if (sizes_[run].count == 0) continue;
+        if (!read_run(runs_[run], head, slots.get())) return std::nullopt;
         ScoreBlock score{};
         score.q = rows.q, score.rows = rows.count, score.dk = static_cast<int>(shape_.dk);
-        score.type = shape_.type, score.soft_cap = rows.soft_cap, score.k = runs_[run].run.slots;
+        score.type = shape_.type, score.soft_cap = rows.soft_cap, score.k = slots.get();
         score.k_stride = shape_.slot_elements();
         score.keys = static_cast<int>(runs_[run].run.tokens);
         score.logits = logits.data() + first_slot_[run], score.stride = tokens_, score.scratch = scratch;
@@ -168,8 +209,8 @@ Sample WavePass::sample(const Rows& rows, float* scratch) {
                      [&](uint32_t a, uint32_t b) { return mass[a] > mass[b]; });
     const auto hits = std::count_if(best.begin(), best.begin() + static_cast<ptrdiff_t>(top),
                                     [&](uint32_t slot) { return retrieved[slot]; });
-    return {static_cast<float>(hits) / static_cast<float>(std::max<size_t>(1, top)),
-            static_cast<float>(captured / rows.count)};
+    return Sample{static_cast<float>(hits) / static_cast<float>(std::max<size_t>(1, top)),
+                  static_cast<float>(captured / rows.count)};
 }
 
 } // namespace wave

@@ -2,15 +2,28 @@
 // retrieved and attended exactly, all others estimated (tripartite attention, RetroInfer, section 4.2).
 #pragma once
 
+#include "block_cache.h"
 #include "clusters.h"
 #include "selection.h"
 
+#include <optional>
+
 namespace wave {
 
-/// A stored segment with its index, one layer and KV head.
+/// A stored segment with its index, one layer and KV head. Its slots are in a file and, as far as they are
+/// used, in a block cache.
 struct WaveRun {
     KvRun run;
     Clusters clusters;
+    uint32_t number; ///< in the cache
+    const ClusterFile* file;
+};
+
+/// Where clusters are retrieved from.
+struct Retrieval {
+    BlockCache* cache;
+    uint32_t head; ///< layer * kv_heads + KV head
+    bool wait;     ///< whether for clusters that are not in the cache; else they are estimated
 };
 
 /// What exact attention over the wave runs would have seen of the choice made.
@@ -37,10 +50,15 @@ class WavePass {
 
     /// Scores the clusters begin ... end. Threads may score different ones at the same time.
     void score(const Rows& rows, size_t begin, size_t end, float* scratch);
-    /// Chooses clusters that hold about `budget` tokens; after all are scored.
-    void select(size_t budget, float* scratch);
+    /// Chooses clusters that hold about `budget` tokens, and retrieves them; after all are scored. Those that
+    /// cannot be had are estimated.
+    void select(size_t budget, const Retrieval& from, float* scratch);
+    /// Lets go of what was retrieved.
+    void end() { step_.reset(); }
 
-    size_t retrieved_clusters() const { return chosen_count_; }
+    const std::vector<ClusterRef>& chosen() const { return chosen_; }
+    size_t late_clusters() const { return acquired_.missing.size(); }
+    size_t retrieved_clusters() const { return chosen_.size() - late_clusters(); }
     size_t retrieved_tokens() const { return slots_.size(); }
     /// Attends to the part-th of `parts` equal shares of the retrieved tokens. `block` comes with the rows,
     /// the state and scratch; logits, when set, are [rows][stride] with a column per retrieved token.
@@ -51,14 +69,16 @@ class WavePass {
     /// mass[slot] += that of the retrieved tokens, for slots counted over all runs. logits as
     /// attend_retrieved left them for one row.
     void add_retrieved_mass(const float* logits, float m, float l, float* mass);
-    /// Against exact attention of these rows; costs as much.
-    Sample sample(const Rows& rows, float* scratch);
+    /// Against exact attention of these rows; costs as much, and reads all slots of the head (see Retrieval).
+    /// Nothing when they cannot be read.
+    std::optional<Sample> sample(const Rows& rows, uint32_t head, float* scratch);
 
   private:
-    /// Consecutive retrieved slots of one run.
+    /// Consecutive retrieved tokens of one run.
     struct Part {
         size_t run, begin, end; ///< indexes into slots_
     };
+    void book(const std::vector<uint32_t>& chosen);
     template <class Visit> void each_run(size_t begin, size_t end, Visit visit) const;
     WeighBlock weigh_block(int rows, float* m, float* l, float* o, float* scratch) const;
 
@@ -72,8 +92,11 @@ class WavePass {
     std::vector<float> logits_; ///< [rows][clusters]; -inf once retrieved
     std::vector<float> ranks_, m_, l_, temporary_;
     Selection selection_;
-    size_t chosen_count_ = 0;
-    std::vector<uint32_t> slots_; ///< of the retrieved tokens, in their runs
+    std::vector<ClusterRef> chosen_;
+    const uint8_t* rows_base_ = nullptr; ///< what acquired_.rows counts from
+    BlockCache::Acquired acquired_;
+    std::unique_ptr<BlockCache::Step> step_; ///< keeps the rows in their place
+    std::vector<uint32_t> slots_;            ///< of the retrieved tokens, in their runs
     std::vector<Part> parts_;
 };
 

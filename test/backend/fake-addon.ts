@@ -11,6 +11,7 @@ import type {
   AttentionReport,
   Budget,
   Head,
+  NativeMemory,
   NativeModel,
   NativeModelInfo,
   NativeSegment,
@@ -185,6 +186,7 @@ class Session implements NativeSession {
       retrievedClusters: Float32Array.of(1, 2),
       waveTokens: 100,
       waveClusters: 7,
+      lateClusters: 0,
       bytesPerStep: 1000,
       samples: 0,
       recall: 0,
@@ -219,6 +221,15 @@ export function createSession(): NativeSession {
   return new Session();
 }
 
+export function setCapacity(): void {}
+
+export function memory(): NativeMemory {
+  return {
+    ...{ capacity: 1, exact: 0, index: 0, background: 0, cacheCapacity: 0, cacheUsed: 0 },
+    ...{ hits: 0, misses: 0, prefetched: 0, late: 0, damaged: 0, bytesRead: 0 },
+  };
+}
+
 export function openSegment(path: string): Stored {
   let stored: { text: string; meta: string };
   try {
@@ -227,5 +238,5 @@ export function openSegment(path: string): Stored {
     throw failure('SegmentCorrupt', `${path} is not a segment`);
   }
   const tokens = stored.text.length;
-  return { ...stored, tokens, bytes: tokens * 4, indexBytes: tokens, close: () => undefined };
+  return { ...stored, tokens, bytes: tokens * 4, indexBytes: tokens, verify: () => Promise.resolve(), close: () => undefined };
 }

@@ -5,9 +5,13 @@
 #include "wave/attention.h"
 #include "wave/views.h"
 
+#include "wave/checksum.h"
+
 #include <cmath>
 #include <cstring>
+#include <sys/mman.h>
 #include <thread>
+#include <unistd.h>
 
 namespace values {
 namespace {
@@ -19,7 +23,11 @@ struct Stored {
     std::vector<int64_t> positions;
     size_t tokens = 0;
     std::vector<wave::BuiltClusters> built; ///< [runs][kv_heads]
-    std::vector<wave::AlignedBytes> permuted;
+    // Of wave runs, in files without a name:
+    std::vector<std::vector<uint32_t>> checksums; ///< [runs][kv_heads]
+    std::vector<std::shared_ptr<const wave::ClusterFile>> files;
+    std::vector<uint32_t> numbers;
+    std::unique_ptr<wave::BlockCache> cache; ///< goes first
 
     Stored(const wave::KvShape& shape, const Napi::Value& list) {
         for (const Napi::Object& run : objects(list)) {
@@ -41,18 +49,39 @@ struct Stored {
             for (uint32_t head = 0; head < shape.kv_heads; head++) built.emplace_back(shape, run(i, head));
     }
 
-    const uint8_t* permute(const uint8_t* slots, size_t bytes, const std::vector<uint32_t>& order) {
-        permuted.push_back(wave::aligned_bytes(order.size() * bytes));
-        for (size_t slot = 0; slot < order.size(); slot++)
-            std::memcpy(permuted.back().get() + slot * bytes, slots + order[slot] * bytes, bytes);
-        return permuted.back().get();
+    /// Slots in the order of the clusters in a file, and a cache of them that holds `capacity` bytes.
+    void store(const wave::KvShape& shape, size_t capacity) {
+        const size_t slot = shape.slot_bytes();
+        cache = std::make_unique<wave::BlockCache>(slot, capacity);
+        checksums.resize(built.size());
+        for (size_t i = 0; i < tails.size(); i++) {
+            const int fd = ::memfd_create("slots", MFD_CLOEXEC);
+            std::vector<wave::StoredHead> heads;
+            uint64_t end = 0;
+            for (uint32_t head = 0; head < shape.kv_heads; head++) {
+                const wave::BuiltClusters& index = built[i * shape.kv_heads + head];
+                const wave::KvRun from = run(i, head);
+                std::vector<uint8_t> slots(from.tokens * slot);
+                for (size_t s = 0; s < from.tokens; s++)
+                    std::memcpy(slots.data() + s * slot, from.slots + index.order()[s] * slot, slot);
+                std::vector<uint32_t>& sums = checksums[i * shape.kv_heads + head];
+                const wave::Clusters clusters = index.view();
+                for (uint32_t c = 0; c < clusters.fine.count; c++)
+                    sums.push_back(wave::crc32c(slots.data() + clusters.starts[c] * slot,
+                                                (clusters.starts[c + 1] - clusters.starts[c]) * slot));
+                heads.push_back({clusters.starts, sums.data(), clusters.fine.count, end});
+                if (::pwrite(fd, slots.data(), slots.size(), static_cast<off_t>(end)) < 0) throw std::bad_alloc();
+                end += slots.size();
+            }
+            files.push_back(std::make_shared<const wave::ClusterFile>(fd, slot, std::move(heads)));
+            numbers.push_back(cache->add_segment(files.back()));
+        }
     }
 
-    wave::WaveRun wave_run(const wave::KvShape& shape, size_t i, uint32_t head) {
-        wave::KvRun permuted = run(i, head);
-        const wave::BuiltClusters& clusters = built[i * shape.kv_heads + head];
-        permuted.slots = permute(permuted.slots, shape.slot_bytes(), clusters.order());
-        return {permuted, clusters.view()};
+    wave::WaveRun wave_run(const wave::KvShape& shape, size_t i, uint32_t head) const {
+        wave::KvRun stored = run(i, head);
+        stored.slots = nullptr;
+        return {stored, built[i * shape.kv_heads + head].view(), numbers[i], files[i].get()};
     }
 };
 
@@ -61,6 +90,7 @@ Napi::Value read_record(Napi::Env env, const wave::HeadRecord& record) {
     result["zones"] = array_of(env, std::vector<float>(record.zones, record.zones + wave::kZones));
     result["retrievedTokens"] = record.retrieved_tokens;
     result["retrievedClusters"] = record.retrieved_clusters;
+    result["lateClusters"] = record.late_clusters;
     result["bytes"] = static_cast<double>(record.bytes);
     if (record.sampled) {
         result["recall"] = record.sample.recall;
@@ -119,7 +149,7 @@ std::vector<wave::KvRun> tail_runs(const wave::KvTail& tail) {
     return runs;
 }
 
-/// attend({kvHeads, dk, dv, f16, threads, record, repeat, …job_of}, q, {exact, wave, background, tail, sinks}): {out,
+/// attend({kvHeads, dk, dv, f16, threads, record, repeat, cacheBytes, wait, …job_of}, q, {exact, wave, background, tail, sinks}): {out,
 /// and with `record` mass and records}. `repeat` calls are made with the same memory, and the last one told. With the
 /// kernels that REPOWAVE_ISA names.
 Napi::Value attend(const Napi::CallbackInfo& call) {
@@ -131,6 +161,7 @@ Napi::Value attend(const Napi::CallbackInfo& call) {
 
     Stored exact(shape, seen.Get("exact")), waves(shape, seen.Get("wave")), background(shape, seen.Get("background"));
     waves.build(shape);
+    waves.store(shape, static_cast<size_t>(options.Get("cacheBytes").As<Napi::Number>().Int64Value()));
     background.build(shape);
     const auto tail = make_tail(shape, {seen.Get("tail").As<Napi::Object>()});
     std::vector<wave::KvRun> exact_runs;
@@ -151,6 +182,7 @@ Napi::Value attend(const Napi::CallbackInfo& call) {
     job.sinks = sinks.empty() ? nullptr : sinks.data();
     job.exact = exact_runs.data(), job.exact_count = exact.tails.size();
     job.wave = wave_runs.data(), job.wave_count = waves.tails.size();
+    job.cache = waves.cache.get(), job.wait = options.Get("wait").As<Napi::Boolean>();
     job.background = coarse_runs.data(), job.background_count = background.tails.size();
     job.tail = tails.data();
     if (record) job.mass = mass.data(), job.records = records.data();
@@ -177,16 +209,15 @@ std::vector<float> mass_by_token(const wave::Views& views, uint32_t layer, const
     std::vector<float> result = mass;
     for (size_t head = 0; head < mass.size() / std::max<size_t>(1, views.slots(layer)); head++)
         for (const wave::Views::Span& span : views.spans(layer)) {
-            const wave::Segment& segment = *views.list()[span.view].segment;
-            const uint16_t* tokens = segment.clusters(layer, static_cast<uint32_t>(head)).tokens;
+            const uint16_t* tokens = views.tokens(span.view, layer, static_cast<uint32_t>(head));
             const size_t at = head * views.slots(layer) + span.first;
-            for (size_t slot = 0; segment.has_index(layer) && slot < span.tokens; slot++)
+            for (size_t slot = 0; tokens && slot < span.tokens; slot++)
                 result[at + tokens[slot]] = mass[at + slot];
         }
     return result;
 }
 
-/// attendViews(paths, {…job_of}, q, tail, looks, layer): {out, mass} for one look after the other at the segments,
+/// attendViews(paths, {capacity, …job_of}, q, tail, looks, layer): {out, mass} for one look after the other at the segments,
 /// each a list of {segment, detail (exact 0, wave 1, coarse 2), bias, position}; of one token's attention in a layer
 Napi::Value attend_views(const Napi::CallbackInfo& call) {
     const Napi::Env env = call.Env();
@@ -206,7 +237,9 @@ Napi::Value attend_views(const Napi::CallbackInfo& call) {
     wave::AttentionCall job = job_of(options, shape, q, out);
     job.tail = tails.data();
     wave::Attention attention(shape, static_cast<int>(number(options, "queryHeads")), 1);
-    wave::Views views;
+    const auto buffer =
+        std::make_shared<wave::WaveBuffer>(static_cast<size_t>(options.Get("capacity").As<Napi::Number>().Int64Value()));
+    wave::Views views(buffer);
     Napi::Array result = Napi::Array::New(env);
     for (uint32_t i = 0; i < looks.Length(); i++) {
         std::vector<wave::View> list;
@@ -214,7 +247,10 @@ Napi::Value attend_views(const Napi::CallbackInfo& call) {
             list.push_back({segments[number(view, "segment")], static_cast<wave::Detail>(number(view, "detail")),
                             view.Get("bias").As<Napi::Number>(),
                             view.Get("position").As<Napi::Number>().Int64Value()});
+        attention.forget();
         views.set(shape, std::move(list));
+        views.load();
+        job.cache = views.cache(), job.first_head = layer * shape.kv_heads, job.wait = true;
         const std::vector<wave::KvRun>& exact = views.exact(layer);
         const std::vector<wave::CoarseRun>& background = views.background(layer);
         job.exact = exact.data(), job.exact_count = exact.size() / shape.kv_heads;

@@ -65,15 +65,20 @@ Napi::Value read_segment(const Napi::CallbackInfo& call) {
     const Napi::Env env = call.Env();
     const wave::Segment segment(call[0].As<Napi::String>().Utf8Value());
     const wave::KvShape& shape = segment.shape();
+    const wave::Layout& at = segment.layout();
+    const wave::AlignedBytes coarse = segment.read_coarse(), order = segment.read_order(), fine = segment.read_fine(),
+                             slots = wave::aligned_bytes(at.data_stride);
     Napi::Array heads = Napi::Array::New(env);
     for (uint32_t i = 0; i < shape.layers * shape.kv_heads; i++) {
-        const uint32_t layer = i / shape.kv_heads, number = i % shape.kv_heads;
-        const wave::KvRun run = segment.run(layer, number);
+        const uint32_t layer = i / shape.kv_heads;
         const bool has_index = segment.has_index(layer);
-        Napi::Object head = has_index
-                                ? read_clusters(env, shape, segment.clusters(layer, number), segment.tokens())
-                                : Napi::Object::New(env);
-        head["slots"] = read_stored(env, run.slots, shape.type, run.tokens * shape.slot_elements());
+        const wave::TableEntry& entry = segment.entry(i);
+        const wave::Clusters clusters{at.fine_of(fine.get(), entry, i), at.starts_of(order.get(), i),
+                                      at.coarse_of(coarse.get(), entry, i), at.tokens_of(order.get(), i)};
+        Napi::Object head =
+            has_index ? read_clusters(env, shape, clusters, segment.tokens()) : Napi::Object::New(env);
+        segment.read_slots(i, slots.get());
+        head["slots"] = read_stored(env, slots.get(), shape.type, segment.tokens() * shape.slot_elements());
         head["hasIndex"] = has_index;
         heads[i] = head;
     }
@@ -83,6 +88,16 @@ Napi::Value read_segment(const Napi::CallbackInfo& call) {
     result["meta"] = segment.meta();
     result["heads"] = heads;
     return result;
+}
+
+/// openSegment(path) and verifySegment(path) throw what the constructor and `verify` throw.
+Napi::Value open_segment(const Napi::CallbackInfo& call) {
+    wave::Segment segment(call[0].As<Napi::String>().Utf8Value());
+    return call.Env().Undefined();
+}
+Napi::Value verify_segment(const Napi::CallbackInfo& call) {
+    wave::Segment(call[0].As<Napi::String>().Utf8Value()).verify();
+    return call.Env().Undefined();
 }
 
 /// headMass(paths, [{layer, kvHead, q}], threads): [heads][segments]
@@ -115,6 +130,8 @@ void add_index(Napi::Object exports) {
     exports["choose"] = Napi::Function::New(env, choose);
     exports["writeSegment"] = Napi::Function::New(env, write_segment);
     exports["readSegment"] = Napi::Function::New(env, guarded<read_segment>);
+    exports["openSegment"] = Napi::Function::New(env, guarded<open_segment>);
+    exports["verifySegment"] = Napi::Function::New(env, guarded<verify_segment>);
     exports["headMass"] = Napi::Function::New(env, head_mass);
 }
 

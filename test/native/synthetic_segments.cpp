@@ -22,7 +22,6 @@
 #include <unistd.h>
 #include <vector>
 #include <wave/segment_file.h>
-#include <wave/segment_layout.h>
 
 namespace {
 
@@ -90,18 +89,25 @@ Bytes index_of(const wave::KvShape& shape, size_t tokens, const std::string& fol
     return bytes;
 }
 
-void write_outline(const wave::KvShape& shape, const Request& request, Bytes index) {
+void write_outline(const wave::KvShape& shape, const Request& request, Bytes front) {
     const wave::Layout at(shape, request.tokens, kMeta.size());
     Random random(request.seed);
-    std::vector<float> values((at.coarse_sizes - at.coarse_keys) / sizeof(uint16_t));
-    for (uint32_t i = 0; i < shape.layers * shape.kv_heads; i++) {
+    std::vector<float> values(at.coarse_sizes / sizeof(uint16_t));
+    auto* entries = reinterpret_cast<wave::TableEntry*>(front.data() + at.table);
+    const Bytes hole(at.data_stride);
+    for (uint32_t i = 0; i < shape.heads(); i++) {
         fill_normal(values, random);
-        auto* summaries = reinterpret_cast<uint16_t*>(index.data() + at.index + i * at.index_stride + at.coarse_keys);
+        auto* summaries = reinterpret_cast<uint16_t*>(front.data() + at.coarse + i * at.coarse_stride);
         wave::kernels().to_f16(values.data(), summaries, values.size());
+        entries[i].checksum = wave::crc32c(hole.data(), hole.size());
     }
+    auto& page = *reinterpret_cast<wave::HeaderPage*>(front.data());
+    page.header.table = wave::crc32c(front.data() + at.table, at.coarse - at.table);
+    page.header.coarse = wave::crc32c(front.data() + at.coarse, at.order - at.coarse);
+    page.checksum = page.expected();
     const int fd = ::open(request.path.c_str(), O_WRONLY | O_CREAT | O_EXCL, 0644);
     const bool written = fd >= 0 && ::ftruncate(fd, static_cast<off_t>(at.end)) == 0 &&
-                         ::pwrite(fd, index.data(), index.size(), 0) == static_cast<ssize_t>(index.size());
+                         ::pwrite(fd, front.data(), front.size(), 0) == static_cast<ssize_t>(front.size());
     if (fd >= 0) ::close(fd);
     if (!written) throw std::runtime_error(request.path + " cannot be written");
 }

@@ -32,6 +32,7 @@ export interface NativeRecord {
   zones: Float32Array;
   retrievedTokens: number;
   retrievedClusters: number;
+  lateClusters: number;
   bytes: number;
   recall?: number;
   captured?: number;
@@ -105,10 +106,20 @@ interface TestAddon {
     indexBytes: number;
     heads: (NativeIndex & { slots: Float32Array; hasIndex: boolean })[];
   };
+  openSegment(file: string): void;
+  verifySegment(file: string): void;
   headMass(files: string[], heads: HeadQueries[], threads: number): Float32Array;
   attend(
     options: Omit<Call, 'sinks' | 'exact' | 'wave' | 'background' | 'tail'> &
-      Shape & { f16: boolean; threads: number; record: boolean; sample: boolean; repeat: number },
+      Shape & {
+        f16: boolean;
+        threads: number;
+        record: boolean;
+        sample: boolean;
+        repeat: number;
+        cacheBytes: number;
+        wait: boolean;
+      },
     q: Float32Array,
     seen: Pick<Call, 'sinks' | 'exact' | 'wave' | 'background' | 'tail'>,
   ): NativeAttended;
@@ -117,6 +128,7 @@ interface TestAddon {
     options: Omit<Call, 'sinks' | 'exact' | 'wave' | 'background' | 'tail'> & {
       queryHeads: number;
       sample: boolean;
+      capacity: number;
     },
     q: Float32Array,
     tail: PlacedRun,
@@ -213,10 +225,19 @@ export function attendNative(
   shape: Shape,
   q: Float32Array,
   call: Call,
-  { f16 = false, threads = 1, sample = false, repeat = 1, record = call.tokens === 1 } = {},
+  {
+    f16 = false,
+    threads = 1,
+    sample = false,
+    repeat = 1,
+    record = call.tokens === 1,
+    cacheBytes = 1 << 26,
+    wait = true,
+  } = {},
 ): NativeAttended {
   const { exact, wave, background, tail, sinks, ...options } = call;
-  return addon.attend({ ...options, ...shape, f16, threads, record, sample, repeat }, q, {
+  const given = { ...options, ...shape, f16, threads, record, sample, repeat, cacheBytes, wait };
+  return addon.attend(given, q, {
     exact,
     wave,
     background,

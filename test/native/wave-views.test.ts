@@ -25,6 +25,8 @@ type Random = ReturnType<typeof createRandom>;
 
 const LAYERS = 3;
 const WITHOUT_INDEX = 1;
+/** Bytes in memory, enough for all. */
+const ROOM = 1 << 28;
 
 const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'repowave-views-'));
 after(() => fs.rmSync(folder, { recursive: true }));
@@ -136,7 +138,7 @@ perInstructionSet(import.meta.filename, (isa) => {
           const files = written.map(({ file }) => file);
           // Layers with a window have no index: their tokens lie in their order.
           const seenThrough = layer === WITHOUT_INDEX ? window : 0;
-          const options = { ...base, window: seenThrough, queryHeads, sample: false };
+          const options = { ...base, window: seenThrough, queryHeads, sample: false, capacity: ROOM };
           const seen = addon.attendViews(files, options, q, base.tail, looks, layer);
           looks.forEach((look, i) => {
             const call = callOf({ ...base, window: seenThrough }, written, look, layer);
@@ -169,7 +171,7 @@ perInstructionSet(import.meta.filename, (isa) => {
       const q = new Float32Array(4 * shape.dk).map(random.normal);
       const seen = addon.attendViews(
         written.map(({ file }) => file),
-        { ...base, queryHeads: 4, scale: 0.2, budget: 100 },
+        { ...base, queryHeads: 4, scale: 0.2, budget: 100, capacity: ROOM },
         q,
         makeRun(random.normal, shape, 9, { f16: true }),
         looks,
