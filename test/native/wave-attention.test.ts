@@ -258,6 +258,44 @@ perInstructionSet(import.meta.filename, (isa) => {
       checkAgainstReference(SHAPE, queries(random, SHAPE, 1), call, false, 1, 'sinks');
     });
 
+    test('clusters that cannot be had are estimated like those that were not chosen, and counted', () => {
+      const random = createRandom(22);
+      for (const tokens of [1, 5])
+        for (const lack of [{ cacheBytes: 0 }, { wait: false }]) {
+          const call = plainCall(random, SHAPE, { tokens });
+          const q = queries(random, SHAPE, tokens);
+          const late = attendNative(SHAPE, q, call, lack);
+          const none = attendNative(SHAPE, q, { ...call, budget: 0 });
+          assert.ok(relativeError(late.out, none.out) < 2e-6);
+          assert.ok(relativeError(attendNative(SHAPE, q, call).out, none.out) > 1e-3);
+          if (tokens > 1) continue;
+          assert.deepEqual(late.mass, none.mass);
+          late.records.forEach(({ lateClusters, retrievedClusters, retrievedTokens, zones }, head) => {
+            const { records } = attendNative(SHAPE, q, call);
+            assert.equal(lateClusters, records[head]!.retrievedClusters);
+            assert.equal(records[head]!.lateClusters, 0);
+            assert.deepEqual([retrievedClusters, retrievedTokens], [0, 0]);
+            assert.ok(Math.abs(sum(zones) - 1) < 1e-5);
+          });
+        }
+    });
+
+    test('with room for some of the chosen clusters, those are attended and the others estimated', () => {
+      const random = createRandom(23);
+      const call = plainCall(random, SHAPE);
+      const q = queries(random, SHAPE, 1);
+      const all = attendNative(SHAPE, q, call);
+      const some = attendNative(SHAPE, q, call, { cacheBytes: 40_000 });
+      some.records.forEach(({ lateClusters, retrievedClusters, zones }, head) => {
+        assert.equal(lateClusters + retrievedClusters, all.records[head]!.retrievedClusters);
+        assert.ok(Math.abs(sum(zones) - 1) < 1e-5);
+      });
+      const late = some.records.map(({ lateClusters }) => lateClusters);
+      assert.ok(
+        sum(late) > 0 && sum(late) < sum(all.records.map(({ retrievedClusters }) => retrievedClusters)),
+      );
+    });
+
     test('runs with biases of their own are compared with exact attention as they are seen', () => {
       const random = createRandom(21);
       const wave = [3, 0, -3].map((bias) => makeRun(random.normal, SHAPE, 200, { bias }));
