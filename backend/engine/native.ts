@@ -61,8 +61,6 @@ export interface NativeSegment {
   readonly indexBytes: number;
   /** The JSON text that was saved with it. */
   readonly meta: string;
-  /** Reads all of the file; rejects with `SegmentCorrupt` when a bit of it is wrong. */
-  verify(): Promise<void>;
   close(): void;
 }
 

@@ -103,6 +103,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
     exports["setCapacity"] = Napi::Function::New(env, set_capacity, "setCapacity");
     exports["memory"] = Napi::Function::New(env, memory, "memory");
     exports["openSegment"] = Napi::Function::New(env, SegmentWrap::open, "openSegment");
+    exports["verifySegment"] = Napi::Function::New(env, SegmentWrap::verify, "verifySegment");
     return exports;
 }
 

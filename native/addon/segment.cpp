@@ -7,8 +7,7 @@ void SegmentWrap::define(Napi::Env env) {
         env, "NativeSegment",
         {InstanceAccessor<&SegmentWrap::tokens>("tokens"), InstanceAccessor<&SegmentWrap::bytes>("bytes"),
          InstanceAccessor<&SegmentWrap::index_bytes>("indexBytes"),
-         InstanceAccessor<&SegmentWrap::meta>("meta"), InstanceMethod<&SegmentWrap::verify>("verify"),
-         InstanceMethod<&SegmentWrap::close>("close")}));
+         InstanceAccessor<&SegmentWrap::meta>("meta"), InstanceMethod<&SegmentWrap::close>("close")}));
 }
 
 Napi::Value SegmentWrap::open(const Napi::CallbackInfo& call) {
@@ -22,6 +21,13 @@ Napi::Value SegmentWrap::open(const Napi::CallbackInfo& call) {
     } catch (const std::exception& error) {
         throw to_js_error(call.Env(), error_code(error), error.what());
     }
+}
+
+Napi::Value SegmentWrap::verify(const Napi::CallbackInfo& call) {
+    std::string path = call[0].As<Napi::String>();
+    return Task::start(
+        call.Env(), call.This().As<Napi::Object>(), [path] { wave::Segment(path).verify(); },
+        [](Napi::Env env) -> Napi::Value { return env.Undefined(); });
 }
 
 SegmentWrap::SegmentWrap(const Napi::CallbackInfo& info) : ObjectWrap(info) {}
@@ -45,13 +51,6 @@ Napi::Value SegmentWrap::index_bytes(const Napi::CallbackInfo& call) {
 
 Napi::Value SegmentWrap::meta(const Napi::CallbackInfo& call) {
     return Napi::String::New(call.Env(), get(call.Env()).meta());
-}
-
-Napi::Value SegmentWrap::verify(const Napi::CallbackInfo& call) {
-    get(call.Env());
-    return Task::start(
-        call.Env(), Value(), [held = segment] { held->verify(); },
-        [](Napi::Env env) -> Napi::Value { return env.Undefined(); });
 }
 
 /// A session that still looks at the segment keeps it alive.

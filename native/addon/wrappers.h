@@ -26,6 +26,7 @@ class SegmentWrap : public Napi::ObjectWrap<SegmentWrap> {
   public:
     static void define(Napi::Env env);
     static Napi::Value open(const Napi::CallbackInfo& info);
+    static Napi::Value verify(const Napi::CallbackInfo& info);
     explicit SegmentWrap(const Napi::CallbackInfo& info);
     std::shared_ptr<const wave::Segment> segment;
 
@@ -35,7 +36,6 @@ class SegmentWrap : public Napi::ObjectWrap<SegmentWrap> {
     Napi::Value bytes(const Napi::CallbackInfo& info);
     Napi::Value index_bytes(const Napi::CallbackInfo& info);
     Napi::Value meta(const Napi::CallbackInfo& info);
-    Napi::Value verify(const Napi::CallbackInfo& info);
     void close(const Napi::CallbackInfo& info);
 };
 

@@ -109,10 +109,14 @@ CacheCounters BlockCache::counters() const {
 
 void BlockCache::prefetch(uint32_t head, const ClusterRef* list, size_t n) {
     const std::lock_guard lock(mutex_);
-    for (size_t i = 0; i < n; i++)
-        if (entry(list[i].segment, head, list[i].cluster) == kAbsent)
-            counters_.dropped += queue_.push({list[i].segment, head, list[i].cluster, 0});
-    work_.notify_one();
+    bool asked = false;
+    for (size_t i = 0; i < n; i++) {
+        if (entry(list[i].segment, head, list[i].cluster) != kAbsent) continue;
+        counters_.dropped += queue_.push({list[i].segment, head, list[i].cluster, 0});
+        asked = true;
+    }
+    // In most steps of a decode there is nothing to do, and waking a thread costs more than looking.
+    if (asked) work_.notify_one();
 }
 
 /// Stands still while the capacity waits to be changed, so that reads come to an end.

@@ -92,7 +92,7 @@ test('answers are the same, token for token, inside a cap far below the K/V as w
   const { misses } = addon.memory();
   assert.ok(misses > 2 * before.misses, 'nothing had to go');
   t.diagnostic(
-    `${stored} bytes of K/V, ${kept()} kept; clusters read ${before.misses} and ${misses - before.misses} times`,
+    `${stored} bytes of K/V, ${kept()} kept; ${before.misses} and ${misses - before.misses} misses`,
   );
 });
 
@@ -152,8 +152,8 @@ test('damaged clusters are estimated and told, and a damaged segment that must b
   assert.ok(report.lateClusters > 0);
   assert.ok(addon.memory().damaged >= damaged + report.lateClusters);
   await assert.rejects(answer(views([segment], 'exact')), { code: 'SegmentCorrupt' });
-  await assert.rejects(segment.verify(), { code: 'SegmentCorrupt' });
-  await addon.openSegment(files[1]!).verify();
+  await assert.rejects(addon.verifySegment!(file), { code: 'SegmentCorrupt' });
+  await addon.verifySegment!(files[1]!);
   session.reset([]);
   session.watch([[3, 0]]);
   await session.probe(Int32Array.of(504, 441), 0);
