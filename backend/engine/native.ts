@@ -198,6 +198,8 @@ export interface NativeAddon {
   createSession(model: NativeModel, options: SessionOptions): NativeSession;
   /** Maps a segment file; throws `SegmentCorrupt` for one that is torn, foreign or of another version. */
   openSegment(path: string): NativeSegment;
+  /** Checks every byte of a segment file; rejects with `SegmentCorrupt`. Absent while files have no checksums of their data. */
+  verifySegment?(path: string): Promise<void>;
 }
 
 let addon: NativeAddon | undefined;

@@ -40,7 +40,6 @@ async function main(measurement: RepositoryMeasurement): Promise<void> {
   const selection = { root: measurement.repo, include: [], exclude: [] };
   const { files } = await scanTree(measurement.store, selection, signal, () => undefined);
   const snapshot = await takeSnapshot(runner.store, model, selection, firstFiles(files, measurement.tokens), {
-    isStored: () => Promise.resolve(false),
     signal,
     onRead: () => undefined,
   });
