@@ -2,7 +2,6 @@
 import type { NativeModel } from '../engine/native.ts';
 import { UserError } from '../errors.ts';
 import type { PackLimits } from '../repo/pack.ts';
-import { WARMUP_TOKENS } from '../repo/frame.ts';
 import { PACK_LIMITS } from '../repo/pack.ts';
 
 const system =
@@ -50,11 +49,6 @@ export function limitsFor(trainedContext: number): PackLimits {
     sequential: Math.min(PACK_LIMITS.sequential, Math.floor(trainedContext / 2)),
     total: PACK_LIMITS.total,
   };
-}
-
-/** Tokens of the warm-up, which takes room from everything else. */
-export function warmupFor(trainedContext: number): number {
-  return Math.min(WARMUP_TOKENS, Math.floor(trainedContext / 8));
 }
 
 /** Puts texts that may hold control tokens (`special`) and texts that must not behind one another. */

@@ -97,7 +97,7 @@ export async function takeSnapshot(
   const read = readerOf(selection.root, files, signal, onRead);
   const readAgain = readerOf(selection.root, files, signal, () => undefined);
   const tokenize = (text: string): Promise<Tokenized> => model.tokenize(text, false);
-  const frame = await frameOf(store, model, selection.root, files, read);
+  const frame = await frameOf(store, model);
   const limits = limitsFor(model.info.trainedContext);
   const saved = new SavedSnapshots(store.folder, await keyOf(selection));
   const state = sha256(

@@ -4,7 +4,6 @@
  *
  *     <store>/scans/<selection>.json                                what the last scan found in each file
  *     <store>/<model and recipe>/segments/ab/<hash>.seg             K/V of a frame or segment (written by the addon)
- *     <store>/<model and recipe>/frames/<repository>.json           the warm-up codes of a repository, and whose they are
  *     <store>/<model and recipe>/snapshots/<selection>/<state>.json a state of a repository, in segments
  */
 import { createHash } from 'node:crypto';
@@ -17,7 +16,7 @@ import { log } from '../log.ts';
 import { Folder } from './folder.ts';
 
 /** Raised when the same text would give other K/V: positions, chunking, how text becomes tokens. */
-const recipe = 1;
+const recipe = 2;
 const kvType = 'f16';
 
 export function sha256(...parts: string[]): string {

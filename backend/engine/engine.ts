@@ -5,8 +5,8 @@ import { loadAddon, type NativeAddon, type NativeModel, type NativeSession } fro
 import { Queue } from './queue.ts';
 import { Shelf } from './shelf.ts';
 
-/** Tokens of one forward pass: also how soon a cancel is obeyed. */
-const batch = 512;
+/** Tokens of one forward pass. A cancel does not wait for its end. */
+const batch = 1_024;
 
 /** A model file that has been checked, and the name under which its work is stored. */
 export interface ModelFile {
@@ -19,8 +19,7 @@ export interface ModelFile {
 
 /**
  * Holds the one model that is in memory. All work with it goes through {@link Engine.use} and
- * {@link Engine.spare}, one piece after another;
- * the model stays warm until another is asked for.
+ * {@link Engine.spare}, one piece after another; the model stays warm until another is asked for.
  */
 export class Engine {
   readonly #queue = new Queue();
