@@ -10,7 +10,7 @@ import {
 import { widestGate } from '../context/gate.ts';
 import { openContext, type OpenContext, type OpenParams } from '../context/open.ts';
 import { Sight } from '../context/sight.ts';
-import type { Assembled } from '../context/views.ts';
+import { usualBudget, type Assembled } from '../context/views.ts';
 import { answer, type Decoded, type DecodedPassage } from '../engine/answer.ts';
 import type { Engine } from '../engine/engine.ts';
 import { EvidenceSum } from '../engine/evidence.ts';
@@ -20,10 +20,6 @@ import { AskRequest, IndexRequest } from '../protocol.ts';
 import type { AskParams, AskResult, IndexResult, Passage } from '../protocol.ts';
 import type { Call, Registry } from './connection.ts';
 import { progressFields, repositoryFields } from './params.ts';
-
-/** The least that is attended exactly under tripartite attention, per layer and KV head. */
-const leastTokens = { tokens: 1_024, passTokens: 16_384 };
-const usualShare = 0.02;
 
 const indexSchema = z.object({ ...repositoryFields, ...progressFields });
 const askSchema = indexSchema.extend({
@@ -91,8 +87,8 @@ export async function answerIn(
   const { runner, heads } = context;
   const { session, model } = runner;
   await fitQuestion(context, params.question);
-  const { budget: share = usualShare, estimate = true } = params;
-  session.setBudget({ share, ...leastTokens, estimate });
+  const { budget: share = usualBudget.share, estimate = usualBudget.estimate } = params;
+  session.setBudget({ ...usualBudget, share, estimate });
   const seen = { ...params, drop: context.dropped };
   const sight = await Sight.choose({ ...context, session, model }, seen, signal);
   const { tokens, position, room } = await fitQuestion(context, params.question, sight.hints());

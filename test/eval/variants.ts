@@ -2,6 +2,7 @@
  * The ways to attend that are compared, in a small language: `KIND[:OPTION=VALUE,...]`, several joined by commas:
  * `full,oracle,gate:k=2,others=coarse:-4,inside=wave:0.02/1024`.
  */
+import { usualBudget } from '../../backend/context/views.ts';
 import { UserError } from '../../backend/errors.ts';
 import type { Budget, Detail } from '../../backend/engine/native.ts';
 
@@ -26,13 +27,11 @@ export interface Variant {
   free: boolean;
 }
 
-/** The product's floor for the question, whose tokens share one selection. */
-const passTokens = 16_384;
 const usual: Omit<Variant, 'name' | 'sees'> = {
   width: 'auto',
   others: undefined,
   inside: 'exact',
-  budget: { share: 0.02, tokens: 1_024, passTokens, estimate: true },
+  budget: usualBudget,
   paths: false,
   free: false,
 };
