@@ -10,6 +10,7 @@ import {
   DownloadRequest,
   ErrorCode,
   ModelsRequest,
+  PruneRequest,
   StoreRequest,
   TOKEN_VARIABLE,
   type Mode,
@@ -17,9 +18,10 @@ import {
 } from './protocol.ts';
 import { readQuestions, runAsk, runIndex } from './terminal/ask.ts';
 import { PhaseDisplay } from './terminal/phases.ts';
-import { doctorReport, modelsReport, storeReport } from './terminal/report.ts';
+import { doctorReport, modelsReport } from './terminal/report.ts';
 import { gateParams, type GateOptions } from './terminal/gate.ts';
 import { parseSize } from './terminal/sizes.ts';
+import { pruneReport, runVerify, sizeReport, storeReport } from './terminal/store.ts';
 import { painter, printable } from './terminal/text.ts';
 
 interface JsonOption {
@@ -31,6 +33,9 @@ interface RepositoryOptions extends JsonOption {
   model?: string;
   mode?: Mode;
   ram?: string;
+  gpu?: string;
+  disk?: string;
+  focus: string[];
   include: string[];
   exclude: string[];
 }
@@ -56,8 +61,9 @@ function program(): Command {
   jsonOption(root.command('models'))
     .description('list the models')
     .option('--download <id>', 'fetch this one first')
+    .option('--accept-licence', 'fetch it though its licence is not open source: you have read and accept it')
     .action(models);
-  jsonOption(root.command('store')).description('say what the store holds').action(store);
+  storeCommands(root.command('store'));
   jsonOption(root.command('doctor')).description('check that everything needed is there').action(doctor);
   return root;
 }
@@ -74,6 +80,17 @@ function repositoryOptions(command: Command): Command {
     .option('--model <id|path>', 'a model of `repowave models`, or a GGUF file')
     .addOption(new Option('--mode <mode>', 'how to attend').choices(['auto', 'exact', 'wave']))
     .option('--ram <size>', 'the most memory for the repository, like 8GB')
+    .option('--gpu <size>', "the most of the GPU's memory for the repository")
+    .option(
+      '--disk <size>',
+      'the most that the store may take (default: half of what it has and what is free)',
+    )
+    .option(
+      '--focus <path>',
+      'a file that you work on: it and its imports are read early (repeatable)',
+      collect,
+      [],
+    )
     .option('--include <glob>', 'read only these files (.gitignore syntax, repeatable)', collect, [])
     .option('--exclude <glob>', 'leave these files out (.gitignore syntax, repeatable)', collect, []);
 }
@@ -87,7 +104,13 @@ function gateOptions(command: Command): Command {
     .option('--pin <path>', 'a file or folder to look at closely in any case (repeatable)', collect, [])
     .option('--drop <path>', 'a file or folder not to look at (repeatable)', collect, [])
     .option('--budget <percent>', 'how much of long text is attended exactly (default: 2)')
-    .option('--no-estimate', 'leave out what is not attended exactly, instead of estimating it');
+    .option('--no-estimate', 'leave out what is not attended exactly, instead of estimating it')
+    .addOption(
+      new Option(
+        '--wait <how>',
+        'what to read before the answer: what it needs, everything, or nothing',
+      ).choices(['auto', 'all', 'none']),
+    );
 }
 
 /** A path as the user meant it: `npm start` runs in the package's folder and hands over the user's own. */
@@ -95,7 +118,8 @@ function fromCaller(file: string): string {
   return path.resolve(process.env.REPOWAVE_CWD ?? '.', file);
 }
 
-function repositoryParams({ repo, model, mode, ram, include, exclude }: RepositoryOptions): RepositoryParams {
+function repositoryParams(options: RepositoryOptions): RepositoryParams {
+  const { repo, model, mode, ram, gpu, disk, focus, include, exclude } = options;
   const isPath = model !== undefined && (/[/\\]/.test(model) || model.endsWith('.gguf'));
   return {
     root: repo === undefined ? process.cwd() : fromCaller(repo),
@@ -104,6 +128,9 @@ function repositoryParams({ repo, model, mode, ram, include, exclude }: Reposito
     include,
     exclude,
     ramBytes: ram === undefined ? undefined : parseSize(ram),
+    gpuBytes: gpu === undefined ? undefined : parseSize(gpu),
+    diskBytes: disk === undefined ? undefined : parseSize(disk),
+    focus,
   };
 }
 
@@ -143,14 +170,15 @@ async function serve(): Promise<void> {
   if (!interrupted.signal.aborted) process.exitCode = code ?? ErrorCode.internal;
 }
 
-async function models({ download, json }: JsonOption & { download?: string }): Promise<void> {
+async function models(options: JsonOption & { download?: string; acceptLicence?: true }): Promise<void> {
+  const { download, acceptLicence, json } = options;
   await withClient(async (client) => {
     const display = new PhaseDisplay();
     if (download !== undefined) {
       await client
         .request(
           DownloadRequest,
-          { id: download },
+          { id: download, acceptLicence },
           {
             signal: interrupted.signal,
             onProgress: (value) => value.kind === 'phase' && display.show(value),
@@ -163,11 +191,45 @@ async function models({ download, json }: JsonOption & { download?: string }): P
   });
 }
 
-async function store({ json }: JsonOption): Promise<void> {
-  await withClient(async (client) => {
-    const report = await client.request0(StoreRequest, { signal: interrupted.signal });
-    print(json, report, storeReport(report));
-  });
+function storeCommands(store: Command): void {
+  const { signal } = interrupted;
+  store.description('look after what is stored');
+  jsonOption(store.command('list', { isDefault: true }))
+    .description('say what the store holds, by repository')
+    .action(({ json }: JsonOption) =>
+      withClient(async (client) => {
+        const report = await client.request0(StoreRequest, { signal });
+        print(json, report, storeReport(report, painter(process.stdout)));
+      }),
+    );
+  jsonOption(store.command('size'))
+    .description('say how much it takes, and how much it may take')
+    .action(({ json }: JsonOption) =>
+      withClient(async (client) => {
+        const { bytes, limitBytes, unneededBytes } = await client.request0(StoreRequest, { signal });
+        const sizes = { bytes, limitBytes, unneededBytes };
+        print(json, sizes, sizeReport(sizes));
+      }),
+    );
+  jsonOption(store.command('verify'))
+    .description('check that all files are whole')
+    .option('--deep', 'check every byte')
+    .action(({ json, deep }: JsonOption & { deep?: true }) =>
+      withClient(async (client) => {
+        process.exitCode = await runVerify(client, { deep }, { json: json ?? false, signal });
+      }),
+    );
+  jsonOption(store.command('prune'))
+    .description('clear away what no repository needs')
+    .option('--disk <size>', 'and what was not in use for longest, until the store takes no more than this')
+    .option('--dry-run', 'only say what would go')
+    .action(({ json, disk, dryRun }: JsonOption & { disk?: string; dryRun?: true }) => {
+      const params = { dryRun, diskBytes: disk === undefined ? undefined : parseSize(disk) };
+      return withClient(async (client) => {
+        const report = await client.request(PruneRequest, params, { signal });
+        print(json, report, pruneReport(report, dryRun ?? false));
+      });
+    });
 }
 
 async function doctor({ json }: JsonOption): Promise<void> {

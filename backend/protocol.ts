@@ -6,7 +6,7 @@
 import { ProgressType, RequestType, RequestType0 } from 'vscode-jsonrpc';
 
 /** Raised when a message changes its meaning. Client and backend must have the same one. */
-export const PROTOCOL_VERSION = 2;
+export const PROTOCOL_VERSION = 3;
 
 /** The one line that the backend prints on stdout when it listens. */
 export interface Handshake {
@@ -45,6 +45,7 @@ export const ErrorCode = {
   unauthorized: 17,
   backendUnavailable: 18,
   environment: 19,
+  licence: 20,
   cancelled: 130,
 } as const;
 export type ErrorName = keyof typeof ErrorCode;
@@ -57,12 +58,12 @@ export interface ErrorData {
 // --- progress, streamed through the request's progress token
 
 /**
- * `scan`: files looked at. `download`: bytes. `load`: the model's weights. `prefill`: tokens of the repository.
+ * `scan`: files looked at. `verify`: stored segments. `download`: bytes. `load`: the model's weights. `prefill`: tokens of the repository.
  * `total` is absent while unknown. `rate` is in units per second, `etaSeconds` the remaining time.
  */
 export interface PhaseProgress {
   kind: 'phase';
-  phase: 'scan' | 'download' | 'load' | 'prefill' | 'question';
+  phase: 'scan' | 'download' | 'load' | 'prefill' | 'question' | 'verify';
   /** What is being worked on, for people: a file, a model. */
   detail?: string;
   done: number;
@@ -101,6 +102,12 @@ export interface RepositoryParams {
   exclude?: string[];
   /** The most bytes of K/V to hold in memory. Default: what the machine has. */
   ramBytes?: number;
+  /** The most bytes of K/V to hold in the GPU's memory. Default: what it has; without one it means nothing. */
+  gpuBytes?: number;
+  /** The most bytes that the store may take, of all repositories. Default: half of what it has and what is free. */
+  diskBytes?: number;
+  /** Files that the user works on, relative to the root, the most important first: they and what they import are read early. */
+  focus?: string[];
 }
 
 export interface ProgressParams {
@@ -164,6 +171,12 @@ export interface AskParams extends RepositoryParams, ProgressParams {
   budget?: number;
   /** Whether what is not attended exactly there is estimated, or left out. Default: true. */
   estimate?: boolean;
+  /**
+   * What to read before the answer, of what is missing. `all`; `none`: the answer is from what has been read, pinned
+   * files and at least one segment; `auto`: all when that is no more than 65,536 tokens, else the 16,384 tokens that
+   * matter most to the question. What is left is read afterwards, while the client stays. Default: `auto`.
+   */
+  wait?: 'auto' | 'all' | 'none';
 }
 
 /** A run of the repository's text that the gate chose. The list of all files is one without paths, of line 0. */
@@ -242,6 +255,8 @@ export interface AskResult {
   finish: 'stop' | 'length' | 'repetition';
   /** How the chosen segments were attended to. */
   mode: Exclude<Mode, 'auto'>;
+  /** Of the eight files that the question's words point at, those that are not read yet, the likeliest first. */
+  missed: string[];
   /** Null when there was nothing to choose, or the gate was off. */
   gate: GateReport | null;
   attention: AttentionSummary;
@@ -261,6 +276,7 @@ export interface ModelInfo {
   id: string;
   name: string;
   bytes: number;
+  /** Its name, with the address of its text where a user must accept it. */
   licence: string;
   trainedContext: number;
   default: boolean;
@@ -270,19 +286,60 @@ export interface ModelInfo {
 
 export interface DownloadParams extends ProgressParams {
   id: string;
+  /** That the user has accepted the model's licence; without it one that is not open source fails with `licence`. */
+  acceptLicence?: boolean;
 }
 
-export interface StoreEntry {
-  /** Folder of one model and recipe in the store. */
-  id: string;
+/** A repository as one model has read it. */
+export interface StoredRepository {
+  root: string;
+  model: string;
+  /** Of its latest state: all of its tokens, and those that are stored. */
+  tokens: number;
+  storedTokens: number;
+  /** States of its tree that are remembered, and what is stored for all of them. */
+  states: number;
   segments: number;
   bytes: number;
+  /** Milliseconds since 1970. */
+  usedMs: number;
 }
 
 export interface StoreReport {
   directory: string;
   bytes: number;
-  entries: StoreEntry[];
+  /** The most that it may take without a limit of the user's. */
+  limitBytes: number;
+  /** The most recently used first. Two may share segments. */
+  repositories: StoredRepository[];
+  /** Bytes that `store prune` would free: no repository needs them. */
+  unneededBytes: number;
+}
+
+export interface VerifyParams extends ProgressParams {
+  /** Check every byte, not only that each file is whole and of this version. */
+  deep?: boolean;
+}
+
+export interface VerifyReport {
+  segments: number;
+  bytes: number;
+  /** They are never used, and read again when they are needed. */
+  damaged: { file: string; reason: string }[];
+}
+
+export interface PruneParams {
+  /** Clear away what was not in use for longest until the store takes no more than this. Default: only what is not needed. */
+  diskBytes?: number;
+  /** Only say what would go. */
+  dryRun?: boolean;
+}
+
+export interface PruneReport {
+  files: number;
+  bytes: number;
+  /** Of the store afterwards. */
+  leftBytes: number;
 }
 
 export interface Check {
@@ -299,4 +356,6 @@ export const DownloadRequest = new RequestType<DownloadParams, ModelInfo, ErrorD
   'repowave/models/download',
 );
 export const StoreRequest = new RequestType0<StoreReport, ErrorData>('repowave/store');
+export const VerifyRequest = new RequestType<VerifyParams, VerifyReport, ErrorData>('repowave/store/verify');
+export const PruneRequest = new RequestType<PruneParams, PruneReport, ErrorData>('repowave/store/prune');
 export const DoctorRequest = new RequestType0<Check[], ErrorData>('repowave/doctor');

@@ -1,3 +1,4 @@
+import { posix } from 'node:path';
 import * as vscode from 'vscode';
 
 /** The folders of this window that lie on a disk. */
@@ -21,4 +22,15 @@ export class FolderChoice {
     });
     return this.#chosen;
   }
+}
+
+/** The files of the folder that are open in editors, relative to it, the active one first. */
+export function openFiles(folder: vscode.WorkspaceFolder): string[] {
+  const { activeTextEditor, visibleTextEditors } = vscode.window;
+  const editors = activeTextEditor ? [activeTextEditor, ...visibleTextEditors] : visibleTextEditors;
+  const paths = editors
+    .map(({ document }) => document.uri)
+    .filter((uri) => vscode.workspace.getWorkspaceFolder(uri)?.uri.toString() === folder.uri.toString())
+    .map((uri) => posix.relative(folder.uri.path, uri.path));
+  return [...new Set(paths)];
 }

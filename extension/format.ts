@@ -46,6 +46,7 @@ const PHASES: Record<
   load: { title: 'Loading the model', unit: '', amount: bytes },
   prefill: { title: 'Reading the repository', unit: 'tokens', amount: count },
   question: { title: 'Reading the question', unit: 'tokens', amount: count },
+  verify: { title: 'Verifying the store', unit: 'segments', amount: count },
 };
 
 export const phaseTitle = (phase: PhaseProgress['phase']): string => PHASES[phase].title;

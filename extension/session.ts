@@ -3,7 +3,7 @@ import { AskRequest, IndexRequest } from '../backend/protocol.ts';
 import type { Progress } from '../backend/protocol.ts';
 import { Backend, BackendUnavailable } from './backend/client.ts';
 import type { Activity, Problem, SessionEvent } from './events.ts';
-import { FolderChoice, localFolders } from './folders.ts';
+import { FolderChoice, localFolders, openFiles } from './folders.ts';
 import { NO_FOLDER, problemOf, UNAVAILABLE } from './problems.ts';
 import { readSettings } from './settings.ts';
 
@@ -93,7 +93,7 @@ export class Session implements vscode.Disposable {
     token: vscode.CancellationToken,
   ): Promise<SessionEvent> {
     const settings = readSettings(vscode.workspace.getConfiguration('repowave', folder));
-    const params = { root: activity.root, ...settings };
+    const params = { root: activity.root, focus: openFiles(folder), ...settings };
     const onProgress = (progress: Progress) => {
       if (!token.isCancellationRequested) this.#events.fire({ type: 'progress', progress });
     };

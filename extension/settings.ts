@@ -1,7 +1,19 @@
 import type { WorkspaceConfiguration } from 'vscode';
 import type { AskParams } from '../backend/protocol.ts';
 
-type Settings = Pick<AskParams, 'model' | 'include' | 'exclude' | 'mode' | 'gate' | 'others' | 'budget'>;
+type Settings = Pick<
+  AskParams,
+  | 'model'
+  | 'include'
+  | 'exclude'
+  | 'mode'
+  | 'gate'
+  | 'others'
+  | 'budget'
+  | 'ramBytes'
+  | 'gpuBytes'
+  | 'diskBytes'
+>;
 
 /** What the settings say about a repository. Their defaults are in package.json and nowhere else. */
 export function readSettings(configuration: Pick<WorkspaceConfiguration, 'get'>): Settings {
@@ -14,6 +26,9 @@ export function readSettings(configuration: Pick<WorkspaceConfiguration, 'get'>)
     gate: gateOf(configuration.get<string>('gate')),
     others: configuration.get<Settings['others']>('others'),
     budget: shareOf(configuration.get<number>('budget')),
+    ramBytes: bytesOf(configuration.get<number>('ram')),
+    gpuBytes: bytesOf(configuration.get<number>('gpu')),
+    diskBytes: bytesOf(configuration.get<number>('disk')),
   };
 }
 
@@ -25,4 +40,9 @@ function gateOf(setting: string | undefined): Settings['gate'] {
 /** The setting is a percentage. */
 function shareOf(setting: number | undefined): number | undefined {
   return setting === undefined ? undefined : setting / 100;
+}
+
+/** The setting is in gigabytes, and 0 leaves the choice to the backend. */
+function bytesOf(setting: number | undefined): number | undefined {
+  return setting ? setting * 1e9 : undefined;
 }

@@ -2,7 +2,6 @@
 import type { NativeModel } from '../engine/native.ts';
 import { UserError } from '../errors.ts';
 import type { PackLimits } from '../repo/pack.ts';
-import { WARMUP_TOKENS } from '../repo/frame.ts';
 import { PACK_LIMITS } from '../repo/pack.ts';
 
 const system =
@@ -48,12 +47,8 @@ export function limitsFor(trainedContext: number): PackLimits {
     small: Math.min(PACK_LIMITS.small, longest),
     group: Math.min(PACK_LIMITS.group, longest),
     sequential: Math.min(PACK_LIMITS.sequential, Math.floor(trainedContext / 2)),
+    total: PACK_LIMITS.total,
   };
-}
-
-/** Tokens of the warm-up, which takes room from everything else. */
-export function warmupFor(trainedContext: number): number {
-  return Math.min(WARMUP_TOKENS, Math.floor(trainedContext / 8));
 }
 
 /** Puts texts that may hold control tokens (`special`) and texts that must not behind one another. */
@@ -66,10 +61,22 @@ export async function tokenizeParts(
   return Int32Array.from(tokens.flatMap((part) => [...part]));
 }
 
-/** The question as the model gets it: behind the files, after the paths that it is probably about. */
-export function questionText(question: string, paths: string[]): string {
-  const hint = paths.length > 0 ? `Files that may matter: ${paths.join(', ')}\n` : '';
-  return `\n\n${hint}Question: ${question.trim()}`;
+/** What is said before a question. */
+export interface Hints {
+  /** The files that it is probably about. */
+  paths: string[];
+  /** Names in it with the names that they are set to: a small model does not follow these by itself. */
+  settings: string[];
+}
+
+/** The question as the model gets it, behind the files. */
+export function questionText(
+  question: string,
+  { paths, settings }: Hints = { paths: [], settings: [] },
+): string {
+  const files = paths.length > 0 ? `Files that may matter: ${paths.join(', ')}\n` : '';
+  const names = settings.length > 0 ? `In them ${settings.join(' and ')}.\n` : '';
+  return `\n\n${files}${names}Question: ${question.trim()}`;
 }
 
 /**

@@ -9,6 +9,11 @@ import type { GateSegment } from '../protocol.ts';
 
 /** Reciprocal ranks are damped by this: how much more the first place counts than the next. */
 const damping = 3;
+/**
+ * Of the ranking by words against the one by heads. A name stands where it stands, and the heads take similar ones for
+ * it; a description may share no word with what it describes.
+ */
+const wordsWeight = { named: 2, unnamed: 1 };
 /** Without a name in the question. */
 const unnamedWidth = 3;
 /** Similar text that is visible too costs more answers than a wider choice brings. */
@@ -29,6 +34,8 @@ export interface GateInput {
   heads: Float64Array | undefined;
   /** The parts of the list of files. */
   listing: number[];
+  /** Where the names in the question lead, none of it dropped: where each is set, then where what it is set to is. */
+  leads: number[];
   pinned: number[];
   dropped: ReadonlySet<number>;
   /** Those that a segment imports or is imported by. */
@@ -40,7 +47,8 @@ export interface GateInput {
 export function chooseSegments(input: GateInput): GateChoice[] {
   const { question, lexical, listing, dropped } = input;
   const words = lexical.rank(question).segments;
-  const fusion = fuse(searches(words, input.heads), new Set([...listing, ...dropped]));
+  const weight = namesIn(question).length > 0 ? wordsWeight.named : wordsWeight.unnamed;
+  const fusion = fuse(searches(words, input.heads, weight), new Set([...listing, ...dropped]));
   const scoreOf = (segment: number) => fusion.get(segment)?.score ?? 0;
   const pinned = input.pinned
     .filter((segment) => !dropped.has(segment))
@@ -49,10 +57,15 @@ export function chooseSegments(input: GateInput): GateChoice[] {
   const names = namesIn(question)
     .map((name) => lexical.holders(name).segments.filter((segment) => fusion.has(segment)))
     .filter((holders) => holders.length > 0);
-  const width = input.width === 'auto' ? Math.min(names.length || unnamedWidth, mostByDefault) : input.width;
-  const wanted = asksForFiles(question)
+  const leads = input.leads.map(
+    (segment) => ({ segment, reason: 'words', score: scoreOf(segment) }) as const,
+  );
+  const asked = [...leads, ...bestFor(names, fusion, input.heads)];
+  const distinct = leads.length > 0 ? new Set(asked.map(({ segment }) => segment)).size : names.length;
+  const width = input.width === 'auto' ? Math.min(distinct || unnamedWidth, mostByDefault) : input.width;
+  const wanted: GateChoice[] = asksForFiles(question)
     ? asListing(listing)
-    : [...bestFor(names, fusion, input.heads), ...companions(input, words, fusion)];
+    : [...asked, ...companions(input, words, fusion)];
   // A question that says nothing about any file is about the repository as a whole.
   if (wanted.length === 0) wanted.push(...asListing(listing));
   const seen = new Set(pinned.map(({ segment }) => segment));
@@ -65,16 +78,16 @@ function asListing(segments: number[]): GateChoice[] {
 }
 
 type Fusion = Map<number, GateChoice>;
-type Ranking = readonly [segments: number[], reason: GateSegment['reason']];
+type Ranking = readonly [segments: number[], reason: GateSegment['reason'], weight: number];
 
-/** Reciprocal rank fusion, best first. What ranks a segment highest is its reason; in a tie, the earlier ranking. */
+/** Reciprocal rank fusion, best first. What speaks most for a segment is its reason; in a tie, the earlier ranking. */
 function fuse(rankings: Ranking[], without: ReadonlySet<number>): Fusion {
   const fusion: Fusion = new Map();
   const highest = new Map<number, number>();
-  for (const [segments, reason] of rankings) {
+  for (const [segments, reason, weight] of rankings) {
     const ranked = segments.filter((segment) => !without.has(segment));
     ranked.forEach((segment, rank) => {
-      const gain = 1 / (damping + rank);
+      const gain = weight / (damping + rank);
       const before = fusion.get(segment);
       const isReason = gain > (highest.get(segment) ?? 0);
       if (isReason) highest.set(segment, gain);
@@ -86,10 +99,10 @@ function fuse(rankings: Ranking[], without: ReadonlySet<number>): Fusion {
 }
 
 /** The two rankings that find the right segment. */
-function searches(words: number[], heads: Float64Array | undefined): Ranking[] {
+function searches(words: number[], heads: Float64Array | undefined, weight: number): Ranking[] {
   return [
-    [words, 'words'],
-    [byHeads(heads), 'heads'],
+    [words, 'words', weight],
+    [byHeads(heads), 'heads', 1],
   ];
 }
 
@@ -111,7 +124,7 @@ function bestFor(names: number[][], fusion: Fusion, heads: Float64Array | undefi
   const forNames = [...lacking, ...others].flatMap((holders) => {
     const held = new Set(holders);
     const rest = new Set([...fusion.keys()].filter((segment) => !held.has(segment)));
-    const [choice] = fuse(searches(holders, heads), rest).values();
+    const [choice] = fuse(searches(holders, heads, wordsWeight.named), rest).values();
     return choice ? [{ ...choice, score: fusion.get(choice.segment)?.score ?? 0 }] : [];
   });
   return names.length === 1 ? forNames : [best, ...forNames];
@@ -132,19 +145,22 @@ function companions(
   const rankOf = (segment: number) => place.get(segment) ?? words.length;
   const near = neighbours(best).sort((a, b) => rankOf(a) - rankOf(b) || a - b);
   const rankings: Ranking[] = [
-    [words, 'words'],
-    [near, 'imports'],
+    [words, 'words', 1],
+    [near, 'imports', 1],
   ];
   return [...fuse(rankings, new Set([...listing, ...dropped, best])).values()];
 }
 
-/** The one that a sentence of the answer is most about, if words or heads say anything. */
+/**
+ * The one that a sentence of the answer is most about, if words or heads say anything. Here they count the same: the
+ * question's words speak for what is visible already.
+ */
 export function bestSegment(
   words: number[],
   heads: Float64Array | undefined,
   without: ReadonlySet<number>,
 ): GateChoice | undefined {
-  const [best] = fuse(searches(words, heads), without).values();
+  const [best] = fuse(searches(words, heads, 1), without).values();
   return best;
 }
 

@@ -34,6 +34,21 @@ export function namesIn(question: string): string[] {
   return [...new Set(names)].sort((a, b) => position(a) - position(b));
 }
 
+/** What a name is set to in a text: in `LIMIT = config.MOST;` it is `config.MOST`. */
+export function valueOf(name: string, text: string): string | undefined {
+  const literal = name.replace(/[$.*+?^{}()|[\]\\]/g, '\\$&');
+  const setting = new RegExp(
+    `(?<![\\p{L}\\p{N}_$.])${literal}\\s*(?::[^=\\n]*)?:?=(?![=>])\\s*(.+?)\\s*[;,]?\\s*(?:(?:#|//|/\\*).*)?$`,
+    'mu',
+  );
+  return setting.exec(text)?.[1];
+}
+
+/** Whether a value is but another name: no number, call or ordinary word. */
+export function isName(value: string): boolean {
+  return /^[\p{L}_$][\p{L}\p{N}_$.:]*$/u.test(value) && marked.test(value);
+}
+
 /** Whether the answer is the list of files, not what is in them. */
 export function asksForFiles(question: string): boolean {
   return listing.test(question.trim());

@@ -2,36 +2,50 @@
 import prettyBytes from 'pretty-bytes';
 import type { Engine, Runner } from '../engine/engine.ts';
 import type { Head, NativeSegment } from '../engine/native.ts';
-import { prefill } from '../engine/prefill.ts';
+import { nothingPrefilled, prefill } from '../engine/prefill.ts';
 import { UserError } from '../errors.ts';
 import { DEFAULT_MODEL, headsOf } from '../models/catalogue.ts';
 import { ensureModel, modelsDirectory } from '../models/download.ts';
 import type {
+  AskParams,
   ContextReport,
-  ExcludedFile,
   MemoryReport,
   PhaseProgress,
   PrefillReport,
   RepositoryParams,
 } from '../protocol.ts';
+import { PACK_LIMITS } from '../repo/pack.ts';
 import type { SourceFile } from '../repo/scan.ts';
 import { identityOf } from './identity.ts';
+import { readFirst, readingOrder } from './order.ts';
+import { missedFiles, partOf, type Part } from './part.ts';
+import { segmentsAt } from './paths.ts';
+import { makeRoom } from './quota.ts';
 import { scanTree, takeSnapshot, TreeChanged, type Selection, type Snapshot } from './snapshot.ts';
 
-/** The token limit of a snapshot, and how few bytes of text make a token. */
-const budget = 1_000_000;
-const bytesPerToken = 3;
 /** How often a tree may change while it is being read. */
 const attempts = 3;
+/** The wave index beside the K/V, as a share of it: never more. */
+const indexShare = 1 / 8;
+
+/** A question is absent when the repository is only read. */
+export type OpenParams = RepositoryParams & Partial<Pick<AskParams, 'question' | 'pin' | 'drop' | 'wait'>>;
 
 export interface OpenContext {
   runner: Runner;
-  snapshot: Snapshot;
+  /** What has been read. */
+  snapshot: Part;
   frame: NativeSegment;
   segments: NativeSegment[];
+  /** Tokens of the longest segment, also among those that have not been read. */
+  longest: number;
   /** The model's retrieval heads; none when they are not known. */
   heads: readonly Head[];
   report: ContextReport;
+  /** Files that the question is likely about and that have not been read. */
+  missed: string[];
+  /** The files of `drop` that have been read. */
+  dropped: string[];
   timing: PrefillReport;
   /** As it is now: the tail grows while answering. */
   memory: () => MemoryReport;
@@ -40,20 +54,19 @@ export interface OpenContext {
 interface Hooks {
   signal: AbortSignal;
   report: (progress: PhaseProgress) => void;
+  /** What reading took so far, when it goes on after an interruption. */
+  timing?: PrefillReport;
 }
 
 /**
- * Scans the repository, loads the model and prefills what is missing.
+ * Scans the repository, loads the model and prefills what is missing, as much of it as `wait` says: all by default.
  * @throws UserError
  */
-export async function openContext(
-  engine: Engine,
-  params: RepositoryParams,
-  hooks: Hooks,
-): Promise<OpenContext> {
+export async function openContext(engine: Engine, params: OpenParams, hooks: Hooks): Promise<OpenContext> {
+  const timing = hooks.timing ?? nothingPrefilled();
   for (let attempt = 1; ; attempt++) {
     try {
-      return await openOnce(engine, params, hooks);
+      return await openOnce(engine, params, { ...hooks, timing });
     } catch (error) {
       if (!(error instanceof TreeChanged)) throw error;
       if (attempt === attempts) {
@@ -69,8 +82,8 @@ export async function openContext(
   }
 }
 
-async function openOnce(engine: Engine, params: RepositoryParams, hooks: Hooks): Promise<OpenContext> {
-  const { signal, report } = hooks;
+async function openOnce(engine: Engine, params: OpenParams, hooks: Required<Hooks>): Promise<OpenContext> {
+  const { signal, report, timing } = hooks;
   const selection: Selection = {
     root: params.root,
     include: params.include ?? [],
@@ -79,41 +92,59 @@ async function openOnce(engine: Engine, params: RepositoryParams, hooks: Hooks):
   const found = await scanTree(engine.storeRoot, selection, signal, (done) =>
     report({ kind: 'phase', phase: 'scan', done }),
   );
-  const { kept, over } = withinBudget(found.files);
   const model = params.model ?? DEFAULT_MODEL;
   const runner = await loadModel(engine, model, hooks);
-  const snapshot = await takeSnapshot(runner.store, runner.model, selection, kept, {
-    isStored: async ({ hash, tokens }) => (await runner.shelf.get(hash, tokens)) !== undefined,
+  const snapshot = await takeSnapshot(runner.store, runner.model, selection, found.files, {
     signal,
-    onRead: (done) => report({ kind: 'phase', phase: 'scan', done, total: kept.length }),
+    onRead: (done) => report({ kind: 'phase', phase: 'scan', done, total: found.files.length }),
   });
   const tokens = tokensOf(snapshot);
   requireRam(tokens * runner.model.info.kvBytesPerToken, params.ramBytes);
-  const timing = await prefill(runner, snapshot, hooks);
+
+  const pinned = segmentsAt(params.pin ?? [], params.root, snapshot.segments);
+  const dropped = new Set(segmentsAt(params.drop ?? [], params.root, snapshot.segments));
+  const order = readingOrder({
+    segments: snapshot.segments,
+    pinned,
+    found: params.question === undefined ? [] : snapshot.lexical.rank(params.question).segments,
+    focus: params.focus ?? [],
+    imports: snapshot.imports,
+    modifiedMs: new Map(found.files.map(({ path, mtimeMs }) => [path, mtimeMs])),
+    usedMs: snapshot.usedMs,
+    nowMs: Date.now(),
+  }).filter((id) => !dropped.has(id));
+  await read(runner, snapshot, order, { ...params, pinned: new Set(pinned) }, hooks);
+
+  const { frame, ids, segments } = await shelved(runner, snapshot);
+  const part = partOf(snapshot, ids);
+  const readTokens = tokensOf(part);
+  const held = new Set(snapshot.segments.flatMap(({ lines }) => lines.sources.map(({ path }) => path)));
+  const over = found.files.filter(({ path }) => !held.has(path)).map(beyondBudget);
   return {
     runner,
-    snapshot,
-    ...(await shelved(runner, snapshot)),
+    snapshot: part,
+    frame,
+    segments,
+    longest: Math.max(...snapshot.segments.map((segment) => segment.tokens)),
     heads: headsOf(model),
     report: {
       tokens,
-      files: kept.length,
+      files: found.files.length - over.length,
       excluded: [...found.excluded, ...over],
-      coverage: 1,
-      budget,
+      coverage: readTokens / tokens,
+      budget: PACK_LIMITS.total,
     },
+    missed: missedFiles(snapshot, new Set([...ids, ...dropped]), params.question ?? ''),
+    dropped: ids
+      .filter((id) => dropped.has(id))
+      .flatMap((id) => snapshot.segments[id]!.lines.sources.map(({ path }) => path)),
     timing,
-    memory: () => memoryOf(runner, snapshot),
+    memory: () => memoryOf(readTokens * runner.model.info.kvBytesPerToken),
   };
 }
 
-/** Files beyond the token limit, by their size, are left out in the order of their paths. */
-function withinBudget(files: SourceFile[]): { kept: SourceFile[]; over: ExcludedFile[] } {
-  let bytes = 0;
-  const end = files.findIndex((file) => (bytes += file.bytes) > budget * bytesPerToken);
-  if (end < 0) return { kept: files, over: [] };
-  const reason = `beyond the limit of ${budget.toLocaleString('en')} tokens`;
-  return { kept: files.slice(0, end), over: files.slice(end).map(({ path }) => ({ file: path, reason })) };
+function beyondBudget({ path }: SourceFile) {
+  return { file: path, reason: `beyond the limit of ${PACK_LIMITS.total.toLocaleString('en')} tokens` };
 }
 
 async function loadModel(engine: Engine, idOrPath: string, { signal, report }: Hooks): Promise<Runner> {
@@ -122,7 +153,7 @@ async function loadModel(engine: Engine, idOrPath: string, { signal, report }: H
     signal,
     onProgress: (progress) => report({ kind: 'phase', phase: 'download', detail: idOrPath, ...progress }),
   });
-  const file = { path: model.path, identity: await identityOf(model) };
+  const file = { path: model.path, name: model.id, identity: await identityOf(model) };
   return engine.load(file, (share) =>
     report({ kind: 'phase', phase: 'load', detail: model.id, done: Math.round(share * 100), total: 100 }),
   );
@@ -136,26 +167,50 @@ function requireRam(bytes: number, limit: number | undefined): void {
   );
 }
 
-/** The mapped frame and segments; what no snapshot needs any more is closed. */
+/** Prefills what `wait` asks for, of what is missing in the order of reading. */
+async function read(
+  runner: Runner,
+  snapshot: Snapshot,
+  order: number[],
+  { wait = 'all', diskBytes, pinned }: OpenParams & { pinned: ReadonlySet<number> },
+  hooks: Required<Hooks>,
+): Promise<void> {
+  const { frame, segments } = snapshot;
+  const isStored = async (hash: string, tokens: number) =>
+    (await runner.shelf.get(hash, tokens)) !== undefined;
+  const missing = [];
+  for (const id of order) {
+    const { hash, tokens } = segments[id]!;
+    if (!(await isStored(hash, tokens))) missing.push({ id, tokens });
+  }
+  const isEmpty = missing.length === order.length;
+  const chosen = readFirst(missing, wait, { required: pinned, isEmpty }).map((id) => segments[id]!);
+  const hasFrame = await isStored(frame.hash, frame.content.length);
+  if (chosen.length === 0 && hasFrame) return;
+  const tokens = tokensOf({ frame, segments: chosen }) - (hasFrame ? frame.content.length : 0);
+  await makeRoom(runner.store.root, {
+    bytes: Math.ceil(tokens * runner.model.info.kvBytesPerToken * (1 + indexShare)),
+    diskBytes,
+    keep: new Set([frame.hash, ...segments.map(({ hash }) => hash)]),
+  });
+  await prefill(runner, { ...snapshot, segments: chosen }, hooks, hooks.timing);
+}
+
+/** The frame and the segments that have been read; what the snapshot does not name is closed. */
 async function shelved(runner: Runner, { frame, segments }: Snapshot) {
   runner.session.reset([]);
   runner.shelf.keepOnly(new Set([frame.hash, ...segments.map(({ hash }) => hash)]));
-  const get = async (hash: string, tokens: number) => {
-    const segment = await runner.shelf.get(hash, tokens);
-    if (!segment) throw new Error(`Segment ${hash} has left the store while it was in use.`);
-    return segment;
-  };
-  return {
-    frame: await get(frame.hash, frame.content.length),
-    segments: await Promise.all(segments.map(({ hash, tokens }) => get(hash, tokens))),
-  };
+  const stored = await runner.shelf.get(frame.hash, frame.content.length);
+  if (!stored) throw new Error(`The frame ${frame.hash} has left the store while it was in use.`);
+  const read = await Promise.all(segments.map(({ hash, tokens }) => runner.shelf.get(hash, tokens)));
+  const ids = [...segments.keys()].filter((id) => read[id] !== undefined);
+  return { frame: stored, ids, segments: ids.map((id) => read[id]!) };
 }
 
-function tokensOf({ frame, segments }: Snapshot): number {
+function tokensOf({ frame, segments }: Pick<Snapshot, 'frame' | 'segments'>): number {
   return segments.reduce((sum, { tokens }) => sum + tokens, frame.content.length);
 }
 
-function memoryOf({ model }: Runner, snapshot: Snapshot): MemoryReport {
-  const stored = tokensOf(snapshot) * model.info.kvBytesPerToken;
-  return { ramBytes: process.memoryUsage.rss(), diskBytes: stored, gpuBytes: 0 };
+function memoryOf(diskBytes: number): MemoryReport {
+  return { ramBytes: process.memoryUsage.rss(), diskBytes, gpuBytes: 0 };
 }

@@ -1,12 +1,14 @@
 /** What one question attends to: chosen before the answer, and looked over after each of its sentences. */
-import { throwIfCancelled, UserError } from '../errors.ts';
-import type { Head, NativeModel, NativeSegment, NativeSession } from '../engine/native.ts';
+import { UserError } from '../errors.ts';
+import type { NativeSession } from '../engine/native.ts';
 import type { AskParams, GateReport, GateSegment, Look } from '../protocol.ts';
-import { questionText, tokenizeParts } from './assemble.ts';
+import type { Hints } from './assemble.ts';
 import { bestSegment, chooseSegments, headScores, type GateChoice } from './gate.ts';
+import { leadsOf, type Lead } from './leads.ts';
 import { segmentsAt } from './paths.ts';
+import { probe, type ProbeContext } from './probe.ts';
 import type { Snapshot } from './snapshot.ts';
-import { assembleViews, frameView, outlineOf, type Assembled } from './views.ts';
+import { assembleViews, outlineOf, type Assembled } from './views.ts';
 
 /** Files named to the model before the question. */
 const mostNamed = 4;
@@ -14,14 +16,10 @@ const mostNamed = 4;
 const mostAdded = 2;
 const usualWidth = 4;
 
-export interface SightContext {
-  session: Pick<NativeSession, 'reset' | 'look' | 'watch' | 'probe' | 'headMass' | 'cancel'>;
-  model: Pick<NativeModel, 'tokenize'>;
+/** `heads` are the model's retrieval heads; none when they are not known. */
+export interface SightContext extends ProbeContext {
+  session: ProbeContext['session'] & Pick<NativeSession, 'look'>;
   snapshot: Pick<Snapshot, 'segments' | 'lexical' | 'imports'>;
-  frame: NativeSegment;
-  segments: NativeSegment[];
-  /** The model's retrieval heads; none when they are not known. */
-  heads: readonly Head[];
 }
 
 type SightParams = Pick<AskParams, 'root' | 'question' | 'mode' | 'gate' | 'others' | 'pin' | 'drop'>;
@@ -37,10 +35,16 @@ export class Sight {
     private readonly context: SightContext,
     private readonly params: SightParams,
     private readonly dropped: ReadonlySet<number>,
+    private readonly leads: readonly Lead[],
     first: GateChoice[] | null,
   ) {
     this.#first = first;
     this.#visible = [...(first ?? [])].reverse();
+  }
+
+  /** The question, and what it turned out to be about as well. */
+  get #query(): string {
+    return [this.params.question, ...this.leads.map(({ name }) => name)].join(' ');
   }
 
   /**
@@ -57,19 +61,21 @@ export class Sight {
         'Nothing is left to look at: drop less, or leave small files out for good with --exclude.',
       );
     }
-    const { gate = 'auto' } = params;
-    if (gate === 'off' || segments.length === 1) return new Sight(context, params, dropped, null);
+    const { gate = 'auto', question } = params;
+    if (gate === 'off' || segments.length === 1) return new Sight(context, params, dropped, [], null);
+    const leads = await leadsOf(question, params.root, context.snapshot, dropped);
     const first = chooseSegments({
-      question: params.question,
+      question,
       lexical: context.snapshot.lexical,
-      heads: await probe(context, params.question, dropped, signal),
+      heads: await scoresByProbe(context, question, dropped, signal),
       listing: listingOf(context),
+      leads: leads.map(({ segment }) => segment),
       pinned,
       dropped,
       neighbours: (segment) => neighboursOf(context.snapshot, segment),
       width: gate,
     });
-    return new Sight(context, params, dropped, first);
+    return new Sight(context, params, dropped, leads, first);
   }
 
   /** The views to reset the session to. */
@@ -81,10 +87,16 @@ export class Sight {
     return assembleViews(this.context, new Set(visible), this.dropped, { mode: closely, others });
   }
 
-  /** The files to name before the question: those that are looked at closely. */
-  paths(): string[] {
+  /** What to say before the question. */
+  hints(): Hints {
+    const settings = this.leads.flatMap(({ name, target }) => (target ? [`${name} = ${target}`] : []));
+    return { paths: this.#paths(), settings };
+  }
+
+  /** Those that are looked at closely. */
+  #paths(): string[] {
     const { lexical, segments } = this.context.snapshot;
-    const likely = lexical.rank(this.params.question).paths;
+    const likely = lexical.rank(this.#query).paths;
     if (!this.#first) return likely.slice(0, mostNamed);
     const paths = this.#first.flatMap(({ segment }) => {
       const held = new Set(segments[segment]?.lines.sources.map(({ path }) => path));
@@ -107,9 +119,9 @@ export class Sight {
     if (!this.#first) return undefined;
     this.#touch(useful);
     const { lexical } = this.context.snapshot;
-    const words = lexical.rank(`${this.params.question} ${sentence.text}`).segments;
+    const words = lexical.rank(`${this.#query} ${sentence.text}`).segments;
     const hidden = new Set([...listingOf(this.context), ...this.dropped]);
-    const best = bestSegment(words, await massOf(this.context, hidden), hidden);
+    const best = bestSegment(words, await scoresByAnswer(this.context, hidden), hidden);
     if (!best || this.#touch(best.segment)) return undefined;
 
     this.#visible.push(best);
@@ -165,39 +177,34 @@ export class Sight {
   }
 }
 
-/** Scores of all segments by the question's own words in the model, which sees nothing but the frame meanwhile. */
-async function probe(
+/** Scores of all segments by the question's own words in the model; undefined without heads. */
+async function scoresByProbe(
   context: SightContext,
   question: string,
   dropped: ReadonlySet<number>,
   signal: AbortSignal,
 ): Promise<Float64Array | undefined> {
-  const { session, frame, heads } = context;
-  if (heads.length === 0) return undefined;
-  const text = { text: questionText(question, []), special: false };
-  const tokens = await tokenizeParts(context.model, [text]);
-  const cancel = () => session.cancel();
-  signal.addEventListener('abort', cancel);
-  try {
-    throwIfCancelled(signal);
-    session.reset([frameView(frame)]);
-    session.watch(heads);
-    await session.probe(tokens, frame.tokens);
-    return await massOf(context, new Set([...listingOf(context), ...dropped]));
-  } finally {
-    session.watch([]);
-    signal.removeEventListener('abort', cancel);
-  }
+  if (context.heads.length === 0) return undefined;
+  const ids = competing(context, new Set([...listingOf(context), ...dropped]));
+  return scoresOf(context, await probe(context, question, ids, signal), ids);
 }
 
-/** The watched heads' votes for the segments, those `without` not competing; undefined without heads. */
-async function massOf(
-  { session, segments, heads }: SightContext,
-  without: ReadonlySet<number>,
+/** By the queries since the last look; undefined without heads. */
+async function scoresByAnswer(
+  context: SightContext,
+  hidden: ReadonlySet<number>,
 ): Promise<Float64Array | undefined> {
-  if (heads.length === 0) return undefined;
-  const ids = [...segments.keys()].filter((id) => !without.has(id));
-  const mass = await session.headMass(ids.map((id) => segments[id]!));
+  if (context.heads.length === 0) return undefined;
+  const ids = competing(context, hidden);
+  return scoresOf(context, await context.session.headMass(ids.map((id) => context.segments[id]!)), ids);
+}
+
+function competing({ segments }: SightContext, without: ReadonlySet<number>): number[] {
+  return [...segments.keys()].filter((id) => !without.has(id));
+}
+
+/** One per segment of the snapshot, from a mass of [heads][ids]; 0 for those that did not compete. */
+function scoresOf({ segments }: SightContext, mass: Float32Array, ids: readonly number[]): Float64Array {
   const scores = new Float64Array(segments.length);
   headScores(mass, ids.length).forEach((score, i) => (scores[ids[i]!] = score));
   return scores;

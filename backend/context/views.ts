@@ -1,9 +1,11 @@
 /** What attention looks at, and how closely. */
-import type { Detail, NativeSegment, View } from '../engine/native.ts';
+import type { Budget, Detail, NativeSegment, View } from '../engine/native.ts';
 import type { AskParams, GateReport } from '../protocol.ts';
 
 /** Up to so many visible tokens the mode `auto` attends exactly. */
 export const exactTokens = 8_192;
+/** What is attended exactly under tripartite attention; docs/method.md has what other budgets cost and bring. */
+export const usualBudget: Budget = { share: 0.02, tokens: 1_024, passTokens: 16_384, estimate: true };
 /** Added to the attention logits of what the gate did not choose: heard, but not over the chosen. */
 export const backgroundBias = -4;
 

@@ -5,19 +5,21 @@ import { loadAddon, type NativeAddon, type NativeModel, type NativeSession } fro
 import { Queue } from './queue.ts';
 import { Shelf } from './shelf.ts';
 
-/** Tokens of one forward pass: also how soon a cancel is obeyed. */
-const batch = 512;
+/** Tokens of one forward pass. A cancel does not wait for its end. */
+const batch = 1_024;
 
 /** A model file that has been checked, and the name under which its work is stored. */
 export interface ModelFile {
   path: string;
+  /** For people. */
+  name: string;
   /** Changes whenever the weights do. */
   identity: string;
 }
 
 /**
- * Holds the one model that is in memory. All work with it goes through {@link Engine.use}, one piece after another;
- * the model stays warm until another is asked for.
+ * Holds the one model that is in memory. All work with it goes through {@link Engine.use} and
+ * {@link Engine.spare}, one piece after another; the model stays warm until another is asked for.
  */
 export class Engine {
   readonly #queue = new Queue();
@@ -25,7 +27,10 @@ export class Engine {
   #runner: Runner | undefined;
 
   /** @param storeRoot folder of stored K/V */
-  constructor(readonly storeRoot: string) {}
+  constructor(
+    readonly storeRoot: string,
+    private readonly threads = availableParallelism(),
+  ) {}
 
   /**
    * Waits for the engine, then works.
@@ -37,7 +42,15 @@ export class Engine {
   }
 
   /**
-   * The model, loaded if it is not there already. Call it inside {@link use} only.
+   * Works while nobody else wants to, from the beginning again after each interruption.
+   * @throws UserError `cancelled`
+   */
+  async spare<R>(signal: AbortSignal, work: (signal: AbortSignal) => Promise<R>): Promise<R> {
+    return this.#queue.spare(AbortSignal.any([signal, this.#closing.signal]), work);
+  }
+
+  /**
+   * The model, loaded if it is not there already. Call it inside {@link use} or {@link spare} only.
    * @throws UserError `modelCorrupt`, `modelUnsupported`, `outOfMemory`, `environment`
    */
   async load(file: ModelFile, onProgress: (share: number) => void): Promise<Runner> {
@@ -46,8 +59,9 @@ export class Engine {
     this.#runner = undefined;
     const addon = openAddon();
     const model = await addon.loadModel(file.path, onProgress);
-    const session = openSession(addon, model);
-    this.#runner = new Runner(addon, model, session, new Store(this.storeRoot, file.identity), file.identity);
+    const session = openSession(addon, model, this.threads);
+    const store = new Store(this.storeRoot, file.identity, file.name);
+    this.#runner = new Runner(addon, model, session, store, file.identity);
     return this.#runner;
   }
 
@@ -60,9 +74,9 @@ export class Engine {
 }
 
 /** The model is closed again when there is no memory for a session. */
-function openSession(addon: NativeAddon, model: NativeModel): NativeSession {
+function openSession(addon: NativeAddon, model: NativeModel, threads: number): NativeSession {
   try {
-    return addon.createSession(model, { threads: availableParallelism(), kvType: 'f16', batch });
+    return addon.createSession(model, { threads, kvType: 'f16', batch });
   } catch (error) {
     model.close();
     throw error;

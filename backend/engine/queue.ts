@@ -1,24 +1,79 @@
 import { UserError } from '../errors.ts';
 
-/** Runs one piece of work after another, in the order of asking. */
+type Job = () => Promise<void>;
+
+/** Runs one piece of work after another, in the order of asking; spare work only while nothing else is to be done. */
 export class Queue {
-  #last: Promise<unknown> = Promise.resolve();
+  readonly #waiting: Job[] = [];
+  readonly #spare: Job[] = [];
+  /** Interrupts the spare work that runs now. */
+  #interruption: AbortController | undefined;
+  #running: Promise<void> | undefined;
 
   /** Waits for its turn, then works. Cancelled while waiting, it is given up at once. */
   async run<R>(signal: AbortSignal, work: () => Promise<R>): Promise<R> {
     return new Promise<R>((resolve, reject) => {
-      const giveUp = () => reject(new UserError('cancelled', 'Cancelled.'));
-      if (signal.aborted) return giveUp();
-      signal.addEventListener('abort', giveUp, { once: true });
-      this.#last = this.#last.then(async () => {
-        signal.removeEventListener('abort', giveUp);
+      const stopWaiting = abandonable(signal, reject);
+      this.#waiting.push(async () => {
+        stopWaiting();
         if (!signal.aborted) await work().then(resolve, reject);
       });
+      this.#interruption?.abort();
+      this.#start();
+    });
+  }
+
+  /**
+   * Works while there is nothing else to do. Whatever else comes cancels `work`, which begins again afterwards: it
+   * must find what it has done already.
+   */
+  async spare<R>(signal: AbortSignal, work: (signal: AbortSignal) => Promise<R>): Promise<R> {
+    return new Promise<R>((resolve, reject) => {
+      const attempt = async (stopWaiting: () => void) => {
+        stopWaiting();
+        if (signal.aborted) return;
+        const interruption = (this.#interruption = new AbortController());
+        await work(AbortSignal.any([signal, interruption.signal])).then(resolve, (error: Error) => {
+          if (interruption.signal.aborted && !signal.aborted) enqueue('unshift');
+          else reject(error);
+        });
+        this.#interruption = undefined;
+      };
+      const enqueue = (where: 'push' | 'unshift') => {
+        const stopWaiting = abandonable(signal, reject);
+        this.#spare[where](() => attempt(stopWaiting));
+      };
+      enqueue('push');
+      this.#start();
     });
   }
 
   /** Resolves when all work asked for so far is done. */
   async idle(): Promise<void> {
-    await this.#last;
+    await this.#running;
   }
+
+  #start(): void {
+    this.#running ??= this.#work();
+  }
+
+  async #work(): Promise<void> {
+    // What is asked for in the same turn is there before spare work begins.
+    await Promise.resolve();
+    for (;;) {
+      const job = this.#waiting.shift() ?? this.#spare.shift();
+      if (!job) break;
+      await job();
+    }
+    // In the same turn as the last look: what comes after it must start anew.
+    this.#running = undefined;
+  }
+}
+
+/** Rejects as soon as the signal fires, until the returned function is called. */
+function abandonable(signal: AbortSignal, reject: (error: Error) => void): () => void {
+  const giveUp = () => reject(new UserError('cancelled', 'Cancelled.'));
+  if (signal.aborted) giveUp();
+  else signal.addEventListener('abort', giveUp, { once: true });
+  return () => signal.removeEventListener('abort', giveUp);
 }

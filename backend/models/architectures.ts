@@ -63,6 +63,8 @@ export function refusal(header: GgufHeader): string | undefined {
   if (OBEYS_WINDOW.has(architecture) && header.slidingWindow > 0) return SLIDING_WINDOW;
   if (!header.causal) return 'only encodes text and cannot write any';
   if (varies(header.queryHeads) || varies(header.kvHeads)) return 'has other attention heads in every layer';
+  // llama.cpp chooses the factors by the size of its own context, and ours is small.
+  if (header.longRope) return 'rotates its positions by other factors in long contexts (LongRoPE)';
   if (header.keyLength !== header.valueLength) return 'has keys and values of different sizes';
   return undefined;
 }

@@ -26,6 +26,8 @@ export interface GgufHeader {
   slidingWindow: number;
   /** Whether a token sees the earlier ones only, as a model that writes text must. */
   causal: boolean;
+  /** Whether it rotates by other factors in long contexts (LongRoPE). */
+  longRope: boolean;
   tensors: number;
 }
 
@@ -175,11 +177,13 @@ function readMetadata(reader: Reader, count: number): Map<string, Value> {
   return metadata;
 }
 
-/** Where the last tensor ends, relative to where tensors begin. */
-function readTensors(reader: Reader, count: number): number {
+/** The tensors' names, and where the last one ends, relative to where tensors begin. */
+function readTensors(reader: Reader, count: number): { names: string[]; end: number } {
+  const names: string[] = [];
   let end = 0;
   for (let i = 0; i < count; i++) {
     const name = readName(reader);
+    names.push(name);
     const dimensions = reader.u32();
     if (dimensions > MAX_DIMENSIONS) throw new Malformed(`its tensor ${name} has ${dimensions} dimensions`);
     const shape = Array.from({ length: dimensions }, () => reader.u64());
@@ -193,7 +197,7 @@ function readTensors(reader: Reader, count: number): number {
     }
     end = Math.max(end, offset + (values / block[0]) * block[1]);
   }
-  return end;
+  return { names, end };
 }
 
 function readFile(reader: Reader): GgufHeader {
@@ -205,17 +209,17 @@ function readFile(reader: Reader): GgufHeader {
   if (tensors > MAX_ENTRIES || entries > MAX_ENTRIES) throw new Malformed('it holds an impossible count');
 
   const metadata = readMetadata(reader, entries);
-  const end = readTensors(reader, tensors);
+  const { names, end } = readTensors(reader, tensors);
   const alignment = Number(metadata.get('general.alignment') ?? 32);
   if (!(alignment >= 1 && alignment <= 1 << 20)) throw new Malformed('it has an impossible alignment');
   const needed = Math.ceil(reader.position / alignment) * alignment + end;
   if (tensors > 0 && needed > reader.size) {
     throw new Malformed(`it is cut off after ${reader.size} of at least ${needed} bytes`);
   }
-  return describe(metadata, tensors);
+  return describe(metadata, names);
 }
 
-function describe(metadata: Map<string, Value>, tensors: number): GgufHeader {
+function describe(metadata: Map<string, Value>, tensors: string[]): GgufHeader {
   const architecture = metadata.get('general.architecture');
   if (typeof architecture !== 'string') throw new Malformed('it does not say which architecture it is');
   const name = metadata.get('general.name');
@@ -239,7 +243,8 @@ function describe(metadata: Map<string, Value>, tensors: number): GgufHeader {
     valueLength: number('attention.value_length', headSize),
     slidingWindow: Math.max(0, ...numbers('attention.sliding_window')),
     causal: number('attention.causal', 1) !== 0,
-    tensors,
+    longRope: tensors.some((tensor) => tensor.includes('rope_factors_long')),
+    tensors: tensors.length,
   };
 }
 

@@ -17,9 +17,17 @@ export interface PackLimits {
   group: number;
   /** A repository that is not longer becomes one segment: short contexts are read in sequence, exactly. */
   sequential: number;
+  /** Files that would make more than that together are left out, the last ones in the order of paths. */
+  total: number;
 }
 
-export const PACK_LIMITS: PackLimits = { longest: 4_096, small: 256, group: 1_024, sequential: 8_192 };
+export const PACK_LIMITS: PackLimits = {
+  longest: 4_096,
+  small: 256,
+  group: 1_024,
+  sequential: 8_192,
+  total: 1_000_000,
+};
 
 export interface PackTools {
   readText: (path: string) => Promise<string>;
@@ -28,24 +36,25 @@ export interface PackTools {
 }
 
 /**
- * The segments of these files, whose paths are in order; the list of all paths comes first. Each file is tokenized
+ * The segments of these files, whose paths are in order; the list of their paths comes first. Each file is tokenized
  * once, those that are split or share a segment once more in their final place.
  */
 export async function pack(files: readonly { path: string }[], tools: PackTools): Promise<Segment[]> {
   if (files.length === 0) return [];
   const limits = tools.limits ?? PACK_LIMITS;
-  const list = await packList(files, tools.tokenize, limits);
-  let total = sum(list);
   const singles: Segment[] = [];
+  let total = 0;
   for (const { path } of files) {
     const segment = await build(
       [{ path, startLine: 1, content: await tools.readText(path) }],
       tools.tokenize,
     );
     total += segment.tokens.length;
+    if (total > limits.total && singles.length > 0) break;
     singles.push(segment);
   }
-  if (total <= limits.sequential) {
+  const list = await packList(files.slice(0, singles.length), tools.tokenize, limits);
+  if (total + sum(list) <= limits.sequential) {
     const whole = await build(
       singles.flatMap(piecesOf),
       tools.tokenize,
@@ -69,7 +78,10 @@ export async function pack(files: readonly { path: string }[], tools: PackTools)
   return segments;
 }
 
-/** Gathers small files of one folder, in path order; every other file stays alone. */
+/**
+ * Gathers small files of one folder, in path order; every other file stays alone. A group that is half full ends
+ * after a path whose hash says so, so that a new file moves only the ends next to it.
+ */
 function groupSmall(files: readonly Segment[], limits: PackLimits): Segment[][] {
   const groups: Segment[][] = [];
   const open = new Map<string, Segment[]>();
@@ -78,7 +90,7 @@ function groupSmall(files: readonly Segment[], limits: PackLimits): Segment[][] 
     const group = open.get(folder);
     if (file.tokens.length >= limits.small) {
       groups.push([file]);
-    } else if (group && sum([...group, file]) <= limits.group) {
+    } else if (group && sum([...group, file]) <= limits.group && !isFull(group, limits)) {
       group.push(file);
     } else {
       const fresh = [file];
@@ -87,6 +99,10 @@ function groupSmall(files: readonly Segment[], limits: PackLimits): Segment[][] 
     }
   }
   return groups;
+}
+
+function isFull(group: readonly Segment[], limits: PackLimits): boolean {
+  return sum(group) > limits.group / 2 && mayCutAfter(group.at(-1)!.sources[0]!.path, 4);
 }
 
 /**
@@ -132,7 +148,7 @@ async function packList(
     if (tokens + lengths[index]! > longest - LIST_MARGIN && tokens > 0) open();
     parts.at(-1)!.push(line);
     tokens += lengths[index]!;
-    if (tokens > longest / 2 && mayCutAfter(line)) open();
+    if (tokens > longest / 2 && mayCutAfter(line, 16)) open();
   });
 
   const segments: Segment[] = [];
@@ -157,9 +173,9 @@ function tokensPerLine(lines: readonly string[], ends: Uint32Array): number[] {
   });
 }
 
-/** True for one path in sixteen. */
-function mayCutAfter(path: string): boolean {
-  return createHash('sha256').update(path).digest()[0]! < 16;
+/** True for one path in so many. */
+function mayCutAfter(path: string, oneIn: number): boolean {
+  return createHash('sha256').update(path).digest()[0]! % oneIn === 0;
 }
 
 function folderOf(path: string): string {

@@ -1,19 +1,25 @@
 import { z } from 'zod';
-import { answerRoom, questionText, requireQuestion, templateOf, tokenizeParts } from '../context/assemble.ts';
+import {
+  answerRoom,
+  questionText,
+  requireQuestion,
+  templateOf,
+  tokenizeParts,
+  type Hints,
+} from '../context/assemble.ts';
 import { widestGate } from '../context/gate.ts';
-import { openContext, type OpenContext } from '../context/open.ts';
+import { openContext, type OpenContext, type OpenParams } from '../context/open.ts';
 import { Sight } from '../context/sight.ts';
-import type { Assembled } from '../context/views.ts';
+import { usualBudget, type Assembled } from '../context/views.ts';
 import { answer, type Decoded, type DecodedPassage } from '../engine/answer.ts';
 import type { Engine } from '../engine/engine.ts';
 import { EvidenceSum } from '../engine/evidence.ts';
-import { AskRequest, IndexRequest, type AskParams, type AskResult, type Passage } from '../protocol.ts';
+import { nothingPrefilled } from '../engine/prefill.ts';
+import { log } from '../log.ts';
+import { AskRequest, IndexRequest } from '../protocol.ts';
+import type { AskParams, AskResult, IndexResult, Passage } from '../protocol.ts';
 import type { Call, Registry } from './connection.ts';
 import { progressFields, repositoryFields } from './params.ts';
-
-/** The least that is attended exactly under tripartite attention, per layer and KV head. */
-const leastTokens = { tokens: 1_024, passTokens: 16_384 };
-const usualShare = 0.02;
 
 const indexSchema = z.object({ ...repositoryFields, ...progressFields });
 const askSchema = indexSchema.extend({
@@ -24,39 +30,68 @@ const askSchema = indexSchema.extend({
   drop: z.array(z.string()).optional(),
   budget: z.number().min(0).max(1).optional(),
   estimate: z.boolean().optional(),
+  wait: z.enum(['auto', 'all', 'none']).optional(),
 });
 
 export function registerAsk(registry: Registry, engine: Engine): void {
-  registry.on(IndexRequest, indexSchema, (params, call) =>
-    engine.use(call.signal, async (signal) => {
-      const { report, timing, memory } = await openContext(engine, params, { ...call, signal });
-      return { context: report, timing, memory: memory() };
-    }),
-  );
-  registry.on(AskRequest, askSchema, (params, call) => {
+  /** What this client's last question has left to read. */
+  let rest = new AbortController();
+  registry.on(IndexRequest, indexSchema, (params, call) => readAll(engine, params, call));
+  registry.on(AskRequest, askSchema, async (params, call) => {
     const askedAt = performance.now();
     requireQuestion(params.question);
-    return engine.use(call.signal, async (signal) => {
-      const context = await openContext(engine, params, { ...call, signal });
+    rest.abort();
+    const { wait = 'auto' } = params;
+    if (wait === 'all') await readAll(engine, params, call);
+    const result = await engine.use(call.signal, async (signal) => {
+      const context = await openContext(engine, { ...params, wait }, { ...call, signal });
       call.report({ kind: 'context', context: context.report });
       return answerIn(context, params, askedAt, { ...call, signal });
     });
+    rest = new AbortController();
+    if (result.context.coverage < 1) readRest(engine, params, AbortSignal.any([rest.signal, call.gone]));
+    return result;
   });
 }
 
-async function answerIn(
+/** Reads the whole repository; whoever asks a question meanwhile comes first. */
+async function readAll(
+  engine: Engine,
+  params: OpenParams,
+  { signal, report }: Pick<Call, 'signal' | 'report'>,
+): Promise<IndexResult> {
+  const timing = nothingPrefilled();
+  return engine.spare(signal, async (signal) => {
+    const context = await openContext(engine, { ...params, wait: 'all' }, { signal, report, timing });
+    return { context: context.report, timing, memory: context.memory() };
+  });
+}
+
+/** Nobody waits for it: what goes wrong is said when somebody does. */
+function readRest(engine: Engine, params: AskParams, signal: AbortSignal): void {
+  readAll(engine, params, { signal, report: () => undefined }).then(
+    ({ context }) => log(`reading: all ${context.tokens} tokens of ${params.root} are read`),
+    (error: unknown) => {
+      if (!signal.aborted) log(`reading: ${params.root} is not read further: ${String(error)}`);
+    },
+  );
+}
+
+/** The question is answered in a context that has been read; the engine must be held. */
+export async function answerIn(
   context: OpenContext,
   params: AskParams,
   askedAt: number,
-  { signal, report }: Call,
+  { signal, report }: Pick<Call, 'signal' | 'report'>,
 ): Promise<AskResult> {
   const { runner, heads } = context;
   const { session, model } = runner;
-  await fitQuestion(context, params.question, []);
-  const { budget: share = usualShare, estimate = true } = params;
-  session.setBudget({ share, ...leastTokens, estimate });
-  const sight = await Sight.choose({ ...context, session, model }, params, signal);
-  const { tokens, position, room } = await fitQuestion(context, params.question, sight.paths());
+  await fitQuestion(context, params.question);
+  const { budget: share = usualBudget.share, estimate = usualBudget.estimate } = params;
+  session.setBudget({ ...usualBudget, share, estimate });
+  const seen = { ...params, drop: context.dropped };
+  const sight = await Sight.choose({ ...context, session, model }, seen, signal);
+  const { tokens, position, room } = await fitQuestion(context, params.question, sight.hints());
 
   const assembled = sight.assemble();
   session.reset(assembled.views);
@@ -77,12 +112,12 @@ async function answerIn(
  * The question's tokens, where they start and how long the answer may be.
  * @throws UserError `questionTooLong`
  */
-async function fitQuestion({ runner, snapshot, frame }: OpenContext, question: string, paths: string[]) {
+async function fitQuestion({ runner, longest, frame }: OpenContext, question: string, hints?: Hints) {
   const tokens = await tokenizeParts(runner.model, [
-    { text: questionText(question, paths), special: false },
+    { text: questionText(question, hints), special: false },
     { text: templateOf(runner.model).tail, special: true },
   ]);
-  const position = frame.tokens + Math.max(...snapshot.segments.map((segment) => segment.tokens));
+  const position = frame.tokens + longest;
   const room = answerRoom(runner.model.info.trainedContext, position, tokens.length);
   return { tokens, position, room };
 }
@@ -110,7 +145,7 @@ class Reading {
   }
 
   result(decoded: Decoded, askedAt: number): AskResult {
-    const { report, timing, memory } = this.context;
+    const { report, timing, memory, missed } = this.context;
     return {
       answer: decoded.text,
       citations: this.#whole.citations(decoded.text),
@@ -123,6 +158,7 @@ class Reading {
       memory: memory(),
       finish: decoded.finish,
       mode: this.assembled.mode,
+      missed,
       gate: this.sight.report(),
       attention: decoded.attention,
       steps: decoded.steps,

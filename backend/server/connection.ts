@@ -27,6 +27,8 @@ import { throwIfCancelled, UserError } from '../errors.ts';
 export interface Call {
   /** Fires on `$/cancelRequest` and when the client disappears. */
   signal: AbortSignal;
+  /** Fires when the client disappears. */
+  gone: AbortSignal;
   /** Sends progress to the client, if it asked for it. */
   report: (value: Progress) => void;
 }
@@ -48,8 +50,10 @@ const serverNotInitialized = -32002;
 export function serveConnection(socket: WebSocket, registerHandlers: (registry: Registry) => void): void {
   const connection = connectionOver(socket, (error) => log(`connection: ${error.message}`));
   const running = new Set<AbortController>();
+  const gone = new AbortController();
   let initialized = false;
   connection.onClose(() => {
+    gone.abort();
     for (const controller of running) controller.abort();
     connection.dispose();
   });
@@ -75,7 +79,7 @@ export function serveConnection(socket: WebSocket, registerHandlers: (registry: 
       connection.sendProgress(progress, progressToken, value).catch(() => controller.abort());
     };
     try {
-      return await handler({ signal: controller.signal, report });
+      return await handler({ signal: controller.signal, gone: gone.signal, report });
     } catch (error) {
       return asResponseError(error);
     } finally {

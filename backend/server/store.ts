@@ -1,35 +1,90 @@
-import { readdir, stat } from 'node:fs/promises';
-import path from 'node:path';
+import { existsSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { z } from 'zod';
+import { takeInventory, type Inventory, type StoredFile } from '../context/inventory.ts';
+import { evictable, unneeded } from '../context/prune.ts';
+import { usualLimit } from '../context/quota.ts';
+import { repositoriesIn } from '../context/repositories.ts';
+import { loadAddon } from '../engine/native.ts';
+import { isCorruptSegment } from '../engine/native-errors.ts';
+import { throwIfCancelled, UserError } from '../errors.ts';
 import { storeDirectory } from '../paths.ts';
-import { StoreRequest, type StoreEntry, type StoreReport } from '../protocol.ts';
-import type { Registry } from './connection.ts';
+import { PruneRequest, StoreRequest, VerifyRequest } from '../protocol.ts';
+import type { PruneParams, PruneReport, StoreReport, VerifyParams, VerifyReport } from '../protocol.ts';
+import type { Call, Registry } from './connection.ts';
+import { progressFields } from './params.ts';
 
-/** What `Store` calls the folder of a model. */
-const modelFolder = /^[0-9a-f]{16}$/;
+const verifySchema = z.object({ deep: z.boolean().optional(), ...progressFields });
+const pruneSchema = z.object({
+  diskBytes: z.number().nonnegative().optional(),
+  dryRun: z.boolean().optional(),
+});
 
 export function registerStore(registry: Registry): void {
   registry.on0(StoreRequest, reportStore);
+  registry.on(VerifyRequest, verifySchema, verify);
+  registry.on(PruneRequest, pruneSchema, prune);
 }
 
 async function reportStore(): Promise<StoreReport> {
-  const directory = storeDirectory();
-  const folders = await readdir(directory, { withFileTypes: true }).catch(() => []);
-  const entries = await Promise.all(
-    folders
-      .filter((folder) => folder.isDirectory() && modelFolder.test(folder.name))
-      .map((folder) => reportEntry(directory, folder.name)),
-  );
-  return { directory, bytes: entries.reduce((sum, entry) => sum + entry.bytes, 0), entries };
+  const inventory = await takeInventory(storeDirectory());
+  const { directory, bytes } = inventory;
+  return {
+    directory,
+    bytes,
+    limitBytes: await usualLimit(directory, bytes),
+    repositories: repositoriesIn(inventory),
+    unneededBytes: bytesOf(unneededIn(inventory)),
+  };
 }
 
-async function reportEntry(directory: string, id: string): Promise<StoreEntry> {
-  const files = await readdir(path.join(directory, id), { recursive: true, withFileTypes: true });
-  let segments = 0;
-  let bytes = 0;
-  for (const file of files.filter((entry) => entry.isFile())) {
-    // Another backend may replace a file between the listing and this look at it.
-    bytes += (await stat(path.join(file.parentPath, file.name)).catch(() => undefined))?.size ?? 0;
-    if (file.name.endsWith('.seg')) segments++;
+/** Opens every segment. Another process may clear some away meanwhile. */
+async function verify({ deep }: VerifyParams, { signal, report }: Call): Promise<VerifyReport> {
+  const { segments } = await takeInventory(storeDirectory());
+  const damaged: VerifyReport['damaged'] = [];
+  for (const [i, { file }] of segments.entries()) {
+    throwIfCancelled(signal);
+    report({ kind: 'phase', phase: 'verify', done: i, total: segments.length });
+    try {
+      const addon = loadAddon();
+      addon.openSegment(file).close();
+      if (deep) await addon.verifySegment?.(file);
+    } catch (error) {
+      if (!existsSync(file)) continue;
+      if (!isCorruptSegment(error)) throw error;
+      damaged.push({ file, reason: (error as Error).message });
+    }
   }
-  return { id, segments, bytes };
+  return { segments: segments.length, bytes: bytesOf(segments), damaged };
+}
+
+/** @throws UserError `noSpace` when too much is in use to get below the limit; everything then stays */
+async function prune({ diskBytes, dryRun }: PruneParams): Promise<PruneReport> {
+  const inventory = await takeInventory(storeDirectory());
+  const files = unneededIn(inventory);
+  if (diskBytes !== undefined) files.push(...evictedFor(diskBytes, inventory, files));
+  if (!dryRun) for (const { file } of files) await rm(file, { force: true });
+  const bytes = bytesOf(files);
+  return { files: files.length, bytes, leftBytes: inventory.bytes - bytes };
+}
+
+/** What must go beside `gone`, so that the store takes no more than `limit`. */
+function evictedFor(limit: number, inventory: Inventory, gone: readonly StoredFile[]): StoredFile[] {
+  const going = new Set(gone.map(({ file }) => file));
+  const segments = inventory.segments.filter(({ file }) => !going.has(file));
+  const over = inventory.bytes - bytesOf(gone) - limit;
+  const evicted = evictable({ ...inventory, segments }, over, { nowMs: Date.now() });
+  if (evicted) return evicted;
+  throw new UserError(
+    'noSpace',
+    'Too much of the store was in use in the last quarter of an hour to make it that small: try a larger size, or later.',
+  );
+}
+
+function unneededIn(inventory: Inventory): StoredFile[] {
+  return unneeded(inventory, { isGone: (root) => !existsSync(root), nowMs: Date.now() });
+}
+
+function bytesOf(files: readonly StoredFile[]): number {
+  return files.reduce((sum, { bytes }) => sum + bytes, 0);
 }

@@ -8,6 +8,7 @@ const phases: Record<PhaseProgress['phase'], { label: string; unit: string }> = 
   load: { label: 'Loading the model', unit: 'bytes' },
   prefill: { label: 'Reading', unit: 'tokens' },
   question: { label: 'Reading the question', unit: 'tokens' },
+  verify: { label: 'Verifying', unit: 'segments' },
 };
 
 /** Shows the backend's phases on stderr, one line at a time. */

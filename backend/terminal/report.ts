@@ -10,13 +10,12 @@ import type {
   MemoryReport,
   ModelInfo,
   PrefillReport,
-  StoreReport,
 } from '../protocol.ts';
 import { bytes, count, duration, files, printableName, type Paint } from './text.ts';
 
 /** One line of `--json`: the stable interface of docs/cli.md. */
 export function jsonLine(id: string, question: string, result: AskResult): string {
-  const { answer, citations, timing, memory, mode, gate, attention, steps, passages } = result;
+  const { answer, citations, timing, memory, mode, missed, gate, attention, steps, passages } = result;
   const { tokens, files, excluded, coverage } = result.context;
   return JSON.stringify({
     id,
@@ -27,6 +26,7 @@ export function jsonLine(id: string, question: string, result: AskResult): strin
     timing,
     memory,
     mode,
+    missed,
     gate,
     attention,
     steps,
@@ -51,6 +51,7 @@ export function answerReport(result: AskResult, paint: Paint): string {
       : []),
     ...gateLines(result),
     ...contextLines(result.context),
+    ...missedLines(result),
     row('Time', `first token after ${duration(timing.ttftMs)}${speed}${prefillClause(timing)}`),
     memoryLine(result.memory),
   ]);
@@ -89,16 +90,6 @@ export function modelsReport(models: ModelInfo[], paint: Paint): string {
   );
 }
 
-export function storeReport({ directory, bytes: total, entries }: StoreReport): string {
-  return lines([
-    `${printableName(directory)}: ${bytes(total)}`,
-    ...entries.map((entry) => `  ${entry.id}  ${count(entry.segments)} segments, ${bytes(entry.bytes)}`),
-    ...(total > 0
-      ? ['It holds nothing that cannot be computed again: delete the folder to free the space.']
-      : []),
-  ]);
-}
-
 export function doctorReport(checks: Check[]): string {
   return lines(checks.map(({ ok, name, detail }) => `${ok ? '✓' : '✗'} ${name}: ${printableName(detail)}`));
 }
@@ -126,12 +117,25 @@ function place({ paths, startLine, endLine }: GateSegment): string {
 }
 
 function contextLines({ tokens, files: kept, excluded, coverage }: ContextReport): string[] {
-  const share = coverage < 1 ? `, ${Math.floor(coverage * 100)} % of them read` : '';
+  const share = coverage < 1 ? `, ${percent(coverage)} of them read` : '';
   return [
     row('Context', `${count(tokens)} tokens from ${files(kept)}${share}`),
     row('Left out', excluded.length > 0 ? leftOut(excluded) : 'nothing'),
   ];
 }
+
+/** What an answer from a part of the repository may lack. */
+function missedLines({ context, missed }: AskResult): string[] {
+  if (context.coverage === 1) return [];
+  const files =
+    missed.length > 0
+      ? `${missed.map(printableName).join(', ')} look like they matter`
+      : 'none that looks like it matters';
+  return [row('Not read', `${files}; --wait all reads everything before the answer`)];
+}
+
+/** Rounded down, so that 100 % is all. */
+const percent = (share: number): string => `${Math.floor(share * 100)} %`;
 
 /** `7 files: 4 binary, 3 lock file` */
 function leftOut(excluded: ExcludedFile[]): string {

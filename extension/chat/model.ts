@@ -17,6 +17,8 @@ const MAX_EXCLUDED = 100;
 /** What the model has before it, short enough to be sent often. */
 export interface Scope {
   tokens: number;
+  /** Share of the tokens that has been read, 0 … 1. */
+  coverage: number;
   files: number;
   leftOut: number;
   excluded: ExcludedFile[];
@@ -119,6 +121,7 @@ function withScope(state: ChatState, context: ContextReport): ChatState {
   return { ...state, scope: scopeOf(context) };
 }
 
-function scopeOf({ tokens, files, excluded }: ContextReport): Scope {
-  return { tokens, files, leftOut: excluded.length, excluded: excluded.slice(0, MAX_EXCLUDED) };
+function scopeOf({ tokens, coverage, files, excluded }: ContextReport): Scope {
+  const leftOut = excluded.length;
+  return { tokens, coverage, files, leftOut, excluded: excluded.slice(0, MAX_EXCLUDED) };
 }

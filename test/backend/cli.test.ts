@@ -57,7 +57,7 @@ test('with --json stdout holds one line per question and nothing else', async (t
   const [first, second] = answers;
   assert.ok(first && second);
   const keys = ['id', 'question', 'answer', 'citations', 'context', 'timing', 'memory'];
-  keys.push('mode', 'gate', 'attention', 'steps', 'passages');
+  keys.push('mode', 'missed', 'gate', 'attention', 'steps', 'passages');
   assert.deepEqual(Object.keys(first), keys);
   assert.deepEqual(Object.keys(first.context ?? {}), ['tokens', 'files', 'excluded', 'coverage']);
   assert.deepEqual(Object.keys(first.memory ?? {}), ['ramBytes', 'diskBytes', 'gpuBytes']);
@@ -104,6 +104,36 @@ test('errors are one sentence on stderr and an exit code', async (t) => {
   }
 });
 
+test('the store is listed, measured, verified and pruned', async (t) => {
+  const lab = new Lab(t, { 'main.ts': 'export const main = 1;\n' });
+  const index = [
+    'index',
+    '--repo',
+    lab.repository,
+    '--model',
+    lab.model,
+    '--disk',
+    '1GB',
+    '--focus',
+    'main.ts',
+  ];
+  assert.equal((await run(lab, index).ended).code, 0);
+  const output = async (...args: string[]) => (await run(lab, ['store', ...args]).ended).stdout;
+  const list = await output();
+  assert.match(list, /^.*store: [\d.]+ kB of .* that it may take without --disk\n/);
+  assert.ok(list.includes(`${lab.repository} (tiny)\n  `));
+  assert.match(list, /\d+ tokens, 2 segments, [\d.]+ k?B, last used \d{4}-\d\d-\d\d \d\d:\d\d\n/);
+  const sizes = JSON.parse(await output('size', '--json')) as object;
+  assert.deepEqual(Object.keys(sizes), ['bytes', 'limitBytes', 'unneededBytes']);
+  assert.match(await output('verify'), /^2 segments, [\d.]+ k?B: all of them are whole\n$/);
+  assert.match(await output('prune', '--dry-run'), /^0 files, 0 B would go; [\d.]+ kB would stay\n$/);
+
+  writeFileSync(lab.stored('.seg')[0] ?? '', 'torn');
+  const { code, stdout } = await run(lab, ['store', 'verify']).ended;
+  assert.equal(code, 19);
+  assert.match(stdout, /: 1 damaged; .*\n {2}\S+\.seg: .*\n$/);
+});
+
 test('without a command the help is printed', async (t) => {
   const { code, stdout } = await run(new Lab(t, {}), []).ended;
   assert.equal(code, 0);
@@ -140,5 +170,5 @@ test('serve prints the handshake and ends on Ctrl+C', async (t) => {
   child.stdout?.once('data', () => child.kill('SIGINT'));
   const { code, stdout } = await ended;
   assert.equal(code, 0);
-  assert.match(stdout, /^\{"port":\d+,"pid":\d+,"protocol":2\}\n$/);
+  assert.match(stdout, /^\{"port":\d+,"pid":\d+,"protocol":3\}\n$/);
 });

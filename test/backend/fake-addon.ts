@@ -2,11 +2,13 @@
  * A stand-in for the native addon that needs no model: a token is a byte, K/V is the tokens themselves, and the answer
  * is whatever FAKE_ANSWER says. Every head's
  * attention goes to the segments that share long words with what was passed. A forward pass can be made to hang until it is cancelled, so that tests of cancel and
- * kill need no timing: FAKE_HOLD names a text whose pass never ends. FAKE_LOADING makes a model load for ever on
- * another thread. FAKE_LOG names a file for what was passed.
+ * kill need no timing: FAKE_HOLD names a text whose pass never ends, FAKE_HOLD_ONCE one that ends the second time. FAKE_LOADING makes a model load for ever on
+ * another thread. FAKE_LOG names a file for what was passed. FAKE_KILL=n ends the process, as kill -9 does, at the n-th
+ * of the moments that matter: a pass, a segment half-written or just written, a text before and after its renaming.
  */
 import { pbkdf2 } from 'node:crypto';
 import fs from 'node:fs';
+import { syncBuiltinESMExports } from 'node:module';
 import type {
   AttentionReport,
   Budget,
@@ -51,6 +53,30 @@ const model: NativeModel = {
     `${messages.map(({ role, content }) => `[${role}]${content}`).join('')}[assistant]`,
   close: () => undefined,
 };
+
+let momentsLeft = Number(process.env.FAKE_KILL ?? Infinity);
+function moment(): void {
+  if (--momentsLeft === 0) process.kill(process.pid, 'SIGKILL');
+}
+
+if (process.env.FAKE_KILL) {
+  const { rename } = fs.promises;
+  fs.promises.rename = async (from, to) => {
+    moment();
+    await rename(from, to);
+    moment();
+  };
+  syncBuiltinESMExports();
+}
+
+let hasHeld = false;
+function isHeld(text: string): boolean {
+  const { FAKE_HOLD, FAKE_HOLD_ONCE } = process.env;
+  if (FAKE_HOLD && text.includes(FAKE_HOLD)) return true;
+  if (hasHeld || !FAKE_HOLD_ONCE || !text.includes(FAKE_HOLD_ONCE)) return false;
+  hasHeld = true;
+  return true;
+}
 
 interface Stored extends NativeSegment {
   text: string;
@@ -109,7 +135,8 @@ class Session implements NativeSession {
 
   async forward(tokens: Int32Array, position: number, sample: boolean): Promise<number> {
     const text = textOf(tokens);
-    if (process.env.FAKE_HOLD && text.includes(process.env.FAKE_HOLD)) {
+    moment();
+    if (isHeld(text)) {
       fs.writeSync(2, 'fake: holding\n');
       await new Promise<void>((resolve) => (this.#release = resolve));
       throw failure('Cancelled', 'cancelled');
@@ -144,8 +171,12 @@ class Session implements NativeSession {
 
   save(path: string, meta: string): Promise<void> {
     const temporary = `${path}.tmp-${process.pid}`;
-    fs.writeFileSync(temporary, JSON.stringify({ text: this.#tail, meta }));
+    const segment = JSON.stringify({ text: this.#tail, meta });
+    fs.writeFileSync(temporary, segment.slice(0, segment.length / 2));
+    moment();
+    fs.writeFileSync(temporary, segment);
     fs.renameSync(temporary, path);
+    moment();
     return Promise.resolve();
   }
 

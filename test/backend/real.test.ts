@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
+import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import test from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { modelsDirectory } from '../../backend/models/download.ts';
-import { AskRequest } from '../../backend/protocol.ts';
+import { AskRequest, VerifyRequest } from '../../backend/protocol.ts';
 import { Lab } from './harness.ts';
 
 const addon = fileURLToPath(new URL('../../dist/native/repowave.node', import.meta.url));
@@ -33,5 +34,18 @@ test('the real engine reads once, and gives the same answer and places to every 
   assert.deepEqual(
     second.citations.map(({ file, startLine }) => path.join(file, String(startLine))),
     first.citations.map(({ file, startLine }) => path.join(file, String(startLine))),
+  );
+
+  const client = await lab.client(real);
+  const whole = await client.request(VerifyRequest, { deep: true });
+  assert.deepEqual([whole.segments, whole.damaged], [2, []]);
+  const [flipped = ''] = lab.stored('.seg');
+  const bytes = readFileSync(flipped);
+  bytes[20]! ^= 1;
+  writeFileSync(flipped, bytes);
+  const { damaged } = await client.request(VerifyRequest, {});
+  assert.deepEqual(
+    damaged.map(({ file }) => file),
+    [flipped],
   );
 });

@@ -4,7 +4,7 @@
  */
 import { join } from 'node:path';
 import { loadAddon, type NativeSegment, type NativeSession, type View } from '../../backend/engine/native.ts';
-import { backgroundBias } from '../../backend/context/views.ts';
+import { backgroundBias, usualBudget } from '../../backend/context/views.ts';
 import { FRAME, LONGEST, segmentsOf, type Plan } from './plan.ts';
 import { tokenSource, type TokenSource } from './tokens.ts';
 
@@ -34,7 +34,7 @@ async function main(measurement: DepthMeasurement): Promise<void> {
   const addon = loadAddon();
   const model = await addon.loadModel(measurement.model, () => undefined);
   const session = addon.createSession(model, { threads });
-  session.setBudget({ share: 0.02, tokens: 1_024, passTokens: 16_384, estimate: true });
+  session.setBudget(usualBudget);
   const files = new Map<string, NativeSegment>();
   const open = (name: string) => {
     const segment = files.get(name) ?? addon.openSegment(join(folder, name));

@@ -35,12 +35,11 @@ async function main(measurement: RepositoryMeasurement): Promise<void> {
   const { signal } = new AbortController();
   const addon = loadAddon();
   const model = await addon.loadModel(measurement.model, () => undefined);
-  const session = addon.createSession(model, { threads: measurement.threads, batch: 512 });
+  const session = addon.createSession(model, { threads: measurement.threads, batch: 1_024 });
   const runner = new Runner(addon, model, session, new Store(measurement.store, 'bench'), 'bench');
   const selection = { root: measurement.repo, include: [], exclude: [] };
   const { files } = await scanTree(measurement.store, selection, signal, () => undefined);
   const snapshot = await takeSnapshot(runner.store, model, selection, firstFiles(files, measurement.tokens), {
-    isStored: () => Promise.resolve(false),
     signal,
     onRead: () => undefined,
   });

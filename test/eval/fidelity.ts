@@ -29,17 +29,14 @@ export async function fidelity(
     lab.options.say(`${i + 1}/${questions.length} ${question.id}`);
     const gold = await lab.goldOf(question);
     let reference: Float32Array[] | undefined;
-    for (const variant of variants) {
-      const trial =
+    const forced = async (variant: Variant) => {
+      const { steps, visible } =
         variant.sees === 'text' ? await whole!.ask(question, gold) : await ask(lab, question, gold, variant);
-      reference ??= trial.steps;
-      const outcome = outcomeOf(
-        lab,
-        question,
-        variant,
-        trial.visible,
-        scoreAnswer(trial.steps, gold, reference),
-      );
+      reference ??= steps;
+      return outcomeOf(lab, question, variant, visible, scoreAnswer(steps, gold, reference));
+    };
+    for (const variant of variants) {
+      const outcome = variant.free ? await answerFreely(lab, question, variant) : await forced(variant);
       outcomes.push(outcome);
       onOutcome(outcome);
     }
@@ -60,6 +57,24 @@ function outcomeOf(
   return { id, type, question: text, variant: name, visible: visible.length, found, ...score };
 }
 
+/** The product's own answer is right when the value is in it; there are no tokens of it to compare. */
+async function answerFreely(lab: Lab, question: Question, variant: Variant): Promise<Outcome> {
+  const { answer, gate } = await lab.answer({
+    question: question.question,
+    gate: variant.width,
+    mode: variant.inside,
+    others: variant.others ? 'estimate' : 'mask',
+  });
+  const seen = [...(gate?.segments ?? []), ...(gate?.looks ?? []).map(({ added }) => added)];
+  const { id, type, question: text, gold, paths } = question;
+  return {
+    ...{ id, type, question: text, variant: variant.name, visible: seen.length },
+    found: paths.every((path) => seen.some((segment) => segment.paths.includes(path))),
+    answer,
+    ...{ exact: answer.includes(gold), tokens: 0, right: 0, nll: 0, kl: 0, agreement: 0 },
+  };
+}
+
 /** Whether the text can be read in sequence, with a question and its answer behind it. */
 export function fitsWindow(lab: Lab): boolean {
   return lab.tokens + batch <= lab.runner.model.info.trainedContext;
@@ -74,16 +89,18 @@ interface Trial {
 
 async function ask(lab: Lab, question: Question, gold: Int32Array, variant: Variant): Promise<Trial> {
   const { session } = lab;
-  const { visible, paths } = await look(lab, question, variant);
+  const { visible, hints } = await look(lab, question, variant);
   session.setBudget(variant.budget);
   session.reset(viewsOf(lab, new Set(visible), variant));
-  const prompt = await lab.promptOf(question, variant.paths ? paths : []);
+  const prompt = await lab.promptOf(question, variant.paths ? hints : undefined);
   return { steps: await force(session, prompt, gold, lab.position), visible };
 }
 
-/** What gets full attention, and the paths to name. */
+/** What gets full attention, and what is said before the question. */
 async function look(lab: Lab, question: Question, { sees, width }: Variant) {
-  if (sees === 'right') return { visible: lab.rightSegments(question), paths: question.paths };
+  if (sees === 'right') {
+    return { visible: lab.rightSegments(question), hints: { paths: question.paths, settings: [] } };
+  }
   return lab.chooseBy(sees === 'all' ? 'off' : width, question.question);
 }
 
@@ -120,7 +137,7 @@ class WholeText {
   }
 
   async ask(question: Question, gold: Int32Array): Promise<Trial> {
-    const prompt = await this.lab.promptOf(question, []);
+    const prompt = await this.lab.promptOf(question);
     const steps = await force(this.session, prompt, gold, this.tokens);
     this.session.truncate(this.tokens);
     return { steps, visible: [...this.lab.segments.keys()] };
@@ -132,7 +149,7 @@ class WholeText {
 }
 
 /** The logits of each step of the right answer, which is written whatever the model would have said. */
-async function force(
+export async function force(
   session: NativeSession,
   prompt: Int32Array,
   gold: Int32Array,

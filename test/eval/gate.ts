@@ -1,14 +1,23 @@
 /** `npm run eval -- gate`: how often each way to choose segments finds the right ones. */
 import { headScores } from '../../backend/context/gate.ts';
+import { frameView } from '../../backend/context/views.ts';
 import type { Question } from './corpus.ts';
-import { headMassOf, type Lab } from './lab.ts';
+import { force } from './fidelity.ts';
+import type { Lab } from './lab.ts';
 import { widths, type Recall } from './outcomes.ts';
+import { scoreAnswer } from './score.ts';
+
+export interface GateOptions {
+  /** Whether the gate's widest choice is ranked by the likelihood of the question too: a pass per token and segment. */
+  likelihood: boolean;
+  onRecall: (recall: Recall) => void;
+}
 
 /** Asks every selector about every question; questions of one text are one. */
 export async function gateRecall(
   lab: Lab,
   questions: Question[],
-  onRecall: (recall: Recall) => void,
+  { likelihood, onRecall }: GateOptions,
 ): Promise<Recall[]> {
   const recalls: Recall[] = [];
   const distinct = questions.filter(
@@ -18,8 +27,16 @@ export async function gateRecall(
     lab.options.say(`${i + 1}/${distinct.length} ${question.id}`);
     const right = lab.rightSegments(question);
     const { id, type } = question;
-    for (const [selector, choices] of await choicesOf(lab, question)) {
-      const found = choices.map((chosen) => right.every((segment) => chosen.includes(segment)));
+    const choices = await choicesOf(lab, question);
+    if (likelihood) {
+      const ranking = await rankByLikelihood(lab, question.question);
+      choices.set(
+        'likelihood',
+        widths.map((width) => ranking.slice(0, width)),
+      );
+    }
+    for (const [selector, chosenAt] of choices) {
+      const found = chosenAt.map((chosen) => right.every((segment) => chosen.includes(segment)));
       const recall = { id, type, selector, found };
       recalls.push(recall);
       onRecall(recall);
@@ -47,6 +64,24 @@ async function choicesOf(lab: Lab, { question }: Question): Promise<Map<string, 
 
 async function rankByHeads(lab: Lab, question: string): Promise<number[]> {
   const ids = lab.sources;
-  const scores = headScores(await headMassOf(lab, question, lab.heads, ids), ids.length);
+  const scores = headScores(await lab.probe(question, lab.heads, ids), ids.length);
   return [...ids.keys()].sort((a, b) => scores[b]! - scores[a]!).map((i) => ids[i]!);
+}
+
+/** The gate's widest choice, by how likely the question is behind each of the segments. */
+async function rankByLikelihood(lab: Lab, question: string): Promise<number[]> {
+  const { session, frame } = lab;
+  const { visible } = await lab.chooseBy(widths.at(-1)!, question);
+  const { model } = lab.runner;
+  const [{ tokens: opening }, { tokens }] = await Promise.all([
+    model.tokenize('\n\nQuestion:', false),
+    model.tokenize(` ${question}`, false),
+  ]);
+  const nll = new Map<number, number>();
+  for (const id of visible) {
+    const view = { segment: lab.segments[id]!, detail: 'exact', bias: 0, position: frame.tokens } as const;
+    session.reset([frameView(frame), view]);
+    nll.set(id, scoreAnswer(await force(session, opening, tokens, lab.position), tokens).nll);
+  }
+  return visible.sort((a, b) => nll.get(a)! - nll.get(b)!);
 }

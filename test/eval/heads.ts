@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { headScores } from '../../backend/context/gate.ts';
 import type { Head } from '../../backend/engine/native.ts';
 import type { Question } from './corpus.ts';
-import { headMassOf, type Lab } from './lab.ts';
+import type { Lab } from './lab.ts';
 import { reciprocalRank } from './outcomes.ts';
 
 const headsFile = fileURLToPath(new URL('../../backend/models/heads.json', import.meta.url));
@@ -32,7 +32,7 @@ export async function headTrials(lab: Lab, questions: Question[]): Promise<HeadT
   for (const [i, question] of questions.entries()) {
     lab.options.say(`${i + 1}/${questions.length} ${question.id}`);
     const [right] = lab.rightSegments(question);
-    const mass = await headMassOf(lab, question.question, heads, ids);
+    const mass = await lab.probe(question.question, heads, ids);
     trials.push({ mass, segments: ids.length, right: ids.indexOf(right!) });
   }
   return trials;

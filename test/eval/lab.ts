@@ -1,20 +1,23 @@
 /** A model with a planted corpus that it has read: the product's own parts, put together for measuring. */
-import { readText } from '../../backend/repo/text.ts';
-import { limitsFor, questionText, templateOf, tokenizeParts } from '../../backend/context/assemble.ts';
-import { identityOf } from '../../backend/context/identity.ts';
+import {
+  limitsFor,
+  questionText,
+  templateOf,
+  tokenizeParts,
+  type Hints,
+} from '../../backend/context/assemble.ts';
+import { openContext, type OpenContext } from '../../backend/context/open.ts';
 import { segmentsAt } from '../../backend/context/paths.ts';
+import { probe } from '../../backend/context/probe.ts';
 import { Sight } from '../../backend/context/sight.ts';
-import { scanTree, takeSnapshot, type Snapshot } from '../../backend/context/snapshot.ts';
-import { frameView } from '../../backend/context/views.ts';
-import { Store } from '../../backend/context/store.ts';
-import { Runner } from '../../backend/engine/engine.ts';
-import { loadAddon, type Head, type NativeSegment, type NativeSession } from '../../backend/engine/native.ts';
-import { prefill } from '../../backend/engine/prefill.ts';
+import { scanTree } from '../../backend/context/snapshot.ts';
+import { Engine } from '../../backend/engine/engine.ts';
+import { loadAddon, type Head, type NativeSession } from '../../backend/engine/native.ts';
 import { UserError } from '../../backend/errors.ts';
-import { headsOf } from '../../backend/models/catalogue.ts';
-import { ensureModel, modelsDirectory } from '../../backend/models/download.ts';
+import type { AskParams, AskResult, PhaseProgress } from '../../backend/protocol.ts';
 import { pack } from '../../backend/repo/pack.ts';
-import type { SourceFile } from '../../backend/repo/scan.ts';
+import { readText } from '../../backend/repo/text.ts';
+import { answerIn } from '../../backend/server/ask.ts';
 import type { Question } from './corpus.ts';
 
 export interface LabOptions {
@@ -34,14 +37,13 @@ const batch = 512;
 /** What is asked of a long answer. */
 const longestGold = 48;
 
+const alive = new AbortController().signal;
+
 export class Lab {
   private constructor(
     readonly options: LabOptions,
-    readonly runner: Runner,
-    readonly snapshot: Snapshot,
-    readonly frame: NativeSegment,
-    readonly segments: NativeSegment[],
-    private readonly files: SourceFile[],
+    private readonly engine: Engine,
+    private readonly context: OpenContext,
   ) {}
 
   /**
@@ -49,37 +51,35 @@ export class Lab {
    * @throws UserError
    */
   static async open(options: LabOptions): Promise<Lab> {
-    const { tree, store, say } = options;
-    const signal = new AbortController().signal;
-    const runner = await openRunner(options);
-    const selection = { root: tree, include: [], exclude: [] };
-    const { files } = await scanTree(store, selection, signal, () => undefined);
-    const snapshot = await takeSnapshot(runner.store, runner.model, selection, files, {
-      isStored: async ({ hash, tokens }) => (await runner.shelf.get(hash, tokens)) !== undefined,
-      signal,
-      onRead: () => undefined,
-    });
-    if (snapshot.segments.length < 2) {
+    const { tree, store, model, threads, say } = options;
+    const engine = new Engine(store, threads);
+    const report = onceEach(say);
+    const context = await openContext(engine, { root: tree, model }, { signal: alive, report });
+    if (context.segments.length < 2) {
       throw new UserError('usage', 'The corpus is so small that it is read as a whole: ask for more tokens.');
     }
-    let reading: string | undefined;
-    await prefill(runner, snapshot, {
-      signal,
-      report: ({ detail, done, total, rate }) => {
-        if (detail === reading) return;
-        reading = detail;
-        say(`reading ${detail ?? ''} ${done}/${total ?? '?'} at ${Math.round(rate ?? 0)} tokens/s`);
-      },
-    });
-    const get = async (hash: string, tokens: number) => (await runner.shelf.get(hash, tokens))!;
-    const frame = await get(snapshot.frame.hash, snapshot.frame.content.length);
-    const segments = await Promise.all(snapshot.segments.map(({ hash, tokens }) => get(hash, tokens)));
-    return new Lab(options, runner, snapshot, frame, segments, files);
+    return new Lab(options, engine, context);
+  }
+
+  get runner() {
+    return this.context.runner;
+  }
+
+  get snapshot() {
+    return this.context.snapshot;
+  }
+
+  get frame() {
+    return this.context.frame;
+  }
+
+  get segments() {
+    return this.context.segments;
   }
 
   /** The model's retrieval heads, as the product knows them. */
   get heads(): readonly Head[] {
-    return headsOf(this.options.model);
+    return this.context.heads;
   }
 
   get session(): NativeSession {
@@ -108,9 +108,9 @@ export class Lab {
   }
 
   /** A question up to where its answer has to go on. */
-  async promptOf({ question, answerPrefix }: Question, paths: string[]): Promise<Int32Array> {
+  async promptOf({ question, answerPrefix }: Question, hints?: Hints): Promise<Int32Array> {
     return tokenizeParts(this.runner.model, [
-      { text: questionText(question, paths), special: false },
+      { text: questionText(question, hints), special: false },
       { text: templateOf(this.runner.model).tail, special: true },
       { text: answerPrefix, special: false },
     ]);
@@ -123,8 +123,11 @@ export class Lab {
   /** All segments' tokens, one after another, behind the frame's. */
   async wholeText(): Promise<Int32Array> {
     const { model } = this.runner;
-    const segments = await pack(this.files, {
-      readText: (path) => readText(this.options.tree, path),
+    const { tree, store } = this.options;
+    const selection = { root: tree, include: [], exclude: [] };
+    const { files } = await scanTree(store, selection, alive, () => undefined);
+    const segments = await pack(files, {
+      readText: (path) => readText(tree, path),
       tokenize: (text) => model.tokenize(text, false),
       limits: limitsFor(model.info.trainedContext),
     });
@@ -137,56 +140,50 @@ export class Lab {
   async chooseBy(
     gate: 'auto' | 'off' | number,
     question: string,
-  ): Promise<{ visible: number[]; paths: string[] }> {
-    const { session, snapshot, frame, segments, heads, options } = this;
+  ): Promise<{ visible: number[]; hints: Hints }> {
+    const { model } = this.runner;
     const sight = await Sight.choose(
-      { session, model: this.runner.model, snapshot, frame, segments, heads },
-      { root: options.tree, question, gate, mode: 'exact', others: 'mask' },
-      new AbortController().signal,
+      { ...this.context, session: this.session, model },
+      { root: this.options.tree, question, gate, mode: 'exact', others: 'mask' },
+      alive,
     );
-    return { visible: sight.assemble().segments, paths: sight.paths() };
+    return { visible: sight.assemble().segments, hints: sight.hints() };
+  }
+
+  /** What the product answers, its looks included. */
+  async answer(params: Pick<AskParams, 'question' | 'gate' | 'mode' | 'others'>): Promise<AskResult> {
+    const call = { signal: alive, report: () => undefined };
+    return answerIn(this.context, { ...params, root: this.options.tree }, performance.now(), call);
+  }
+
+  /** Attention mass of these heads for a question that sees nothing but the frame: [heads][ids]. */
+  async probe(question: string, heads: readonly Head[], ids: readonly number[]): Promise<Float32Array> {
+    const { model } = this.runner;
+    return probe({ ...this.context, session: this.session, model, heads }, question, ids, alive);
   }
 
   /** Another session of the same model. */
   newSession(): NativeSession {
-    return openSession(this.runner.model, this.options.threads);
+    return loadAddon().createSession(this.runner.model, {
+      threads: this.options.threads,
+      kvType: 'f16',
+      batch,
+    });
   }
 
-  close(): void {
-    this.runner.close();
+  close(): Promise<void> {
+    return this.engine.close();
   }
 }
 
-async function openRunner({ model: idOrPath, store, threads, say }: LabOptions): Promise<Runner> {
-  const addon = loadAddon();
-  const file = await ensureModel(idOrPath, { directory: modelsDirectory() });
-  const identity = await identityOf(file);
-  say(`loading ${file.path}`);
-  const model = await addon.loadModel(file.path, () => undefined);
-  return new Runner(addon, model, openSession(model, threads), new Store(store, identity), identity);
-}
-
-function openSession(model: Runner['model'], threads: number): NativeSession {
-  return loadAddon().createSession(model, { threads, kvType: 'f16', batch });
-}
-
-/**
- * The heads' attention mass for a question that sees nothing but the frame: [heads][segments], shares among these
- * segments. The session is left without a tail.
- */
-export async function headMassOf(
-  { session, runner, frame, segments }: Lab,
-  question: string,
-  heads: readonly Head[],
-  ids: readonly number[],
-): Promise<Float32Array> {
-  const tokens = await tokenizeParts(runner.model, [{ text: questionText(question, []), special: false }]);
-  session.reset([frameView(frame)]);
-  session.watch(heads);
-  try {
-    await session.probe(tokens, frame.tokens);
-    return await session.headMass(ids.map((id) => segments[id]!));
-  } finally {
-    session.watch([]);
-  }
+/** Says what is being read, or which phase has begun, when that changes. */
+function onceEach(say: LabOptions['say']): (progress: PhaseProgress) => void {
+  let said: string | undefined;
+  return ({ phase, detail, done, total, rate }) => {
+    if ((detail ?? phase) === said) return;
+    said = detail ?? phase;
+    say(
+      `${phase} ${detail ?? ''} ${done ?? 0}/${total ?? '?'}${rate ? ` at ${Math.round(rate)} tokens/s` : ''}`,
+    );
+  };
 }

@@ -26,7 +26,7 @@ import { parseVariants, variantHelp } from './variants.ts';
 
 const usage = `usage: npm run eval -- plant --repo DIR --out DIR [--seed N] [--tokens N]
        npm run eval -- fidelity CORPUS [--model ID|PATH] [--variants LIST] [--reference LIST] [OPTIONS]
-       npm run eval -- gate     CORPUS [--model ID|PATH] [OPTIONS]
+       npm run eval -- gate     CORPUS [--model ID|PATH] [--likelihood] [OPTIONS]
        npm run eval -- heads    CORPUS [--model ID|PATH] [--count N] [OPTIONS]
        npm run eval -- table FILE... [--types LIST] [--reference LIST]
   CORPUS   --repo DIR [--seed N] [--tokens N], or --corpus DIR of an earlier \`plant\`
@@ -94,7 +94,9 @@ async function runFidelity(): Promise<void> {
 
 async function runGate(): Promise<void> {
   await withLab(async (lab, questions) => {
-    printTable(recallTable(await gateRecall(lab, questions, printResult)));
+    printTable(
+      recallTable(await gateRecall(lab, questions, { likelihood: values.likelihood, onRecall: printResult })),
+    );
   });
 }
 
@@ -152,9 +154,10 @@ function readArguments() {
         reference: { type: 'string' },
         types: { type: 'string', default: questionTypes.join(',') },
         questions: { type: 'string', default: '12' },
-        count: { type: 'string', default: '8' },
+        count: { type: 'string', default: '4' },
         threads: { type: 'string', default: String(os.availableParallelism()) },
         store: { type: 'string', default: path.join(cache, 'store') },
+        likelihood: { type: 'boolean', default: false },
         json: { type: 'boolean', default: false },
       },
     });
@@ -181,7 +184,7 @@ async function withLab(work: (lab: Lab, questions: Question[]) => Promise<void>)
   try {
     await work(lab, questions);
   } finally {
-    lab.close();
+    await lab.close();
   }
 }
 

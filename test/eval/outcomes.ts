@@ -12,6 +12,8 @@ export interface Outcome extends Score {
   /** Segments with full attention, and whether the right ones were among them. */
   visible: number;
   found: boolean;
+  /** What was answered, when the model was free to. */
+  answer?: string;
 }
 
 /** A question in all its parts: that about two constants is answered when both values are right. */
@@ -61,9 +63,10 @@ export function fidelityTable(outcomes: readonly Outcome[], references: readonly
   for (const variant of variants) {
     const cases = [...byVariant.get(variant)!.values()];
     const own = outcomes.filter((outcome) => outcome.variant === variant);
-    const weigh = (key: 'nll' | 'kl' | 'agreement') =>
-      own.reduce((sum, outcome) => sum + outcome[key] * outcome.tokens, 0) /
-      total(own.map(({ tokens }) => tokens));
+    const tokens = total(own.map((outcome) => outcome.tokens));
+    const perToken = (sum: number, digits = 3) => (tokens > 0 ? (sum / tokens).toFixed(digits) : '-');
+    const weigh = (key: 'nll' | 'kl' | 'agreement', digits?: number) =>
+      perToken(total(own.map((outcome) => outcome[key] * outcome.tokens)), digits);
     const right = cases.filter(({ exact }) => exact).length;
     const interval = wilson(right, cases.length).map((share) => Math.round(share * 100));
     rows.push([
@@ -72,11 +75,11 @@ export function fidelityTable(outcomes: readonly Outcome[], references: readonly
       ratio(cases),
       interval.join('-'),
       `${cases.filter(({ found }) => found).length}/${cases.length}`,
-      (total(own.map((outcome) => outcome.right)) / total(own.map(({ tokens }) => tokens))).toFixed(3),
-      weigh('nll').toFixed(3),
+      perToken(total(own.map((outcome) => outcome.right))),
+      weigh('nll'),
       ...references.map((name) => paired(byVariant.get(variant)!, byVariant.get(name))),
-      weigh('kl').toFixed(4),
-      weigh('agreement').toFixed(3),
+      weigh('kl', 4),
+      weigh('agreement'),
     ]);
   }
   return table(rows);

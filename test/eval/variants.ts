@@ -2,6 +2,7 @@
  * The ways to attend that are compared, in a small language: `KIND[:OPTION=VALUE,...]`, several joined by commas:
  * `full,oracle,gate:k=2,others=coarse:-4,inside=wave:0.02/1024`.
  */
+import { usualBudget } from '../../backend/context/views.ts';
 import { UserError } from '../../backend/errors.ts';
 import type { Budget, Detail } from '../../backend/engine/native.ts';
 
@@ -20,18 +21,19 @@ export interface Variant {
   /** `wave`: the budget says how much is attended exactly. */
   inside: 'exact' | 'wave';
   budget: Budget;
-  /** Whether the paths of the visible segments stand before the question. */
+  /** Whether the paths of the visible segments, and where names lead, stand before the question. */
   paths: boolean;
+  /** Whether the product answers in its own words, looks again and names paths as it always does. */
+  free: boolean;
 }
 
-/** The product's floor for the question, whose tokens share one selection. */
-const passTokens = 16_384;
 const usual: Omit<Variant, 'name' | 'sees'> = {
   width: 'auto',
   others: undefined,
   inside: 'exact',
-  budget: { share: 0.02, tokens: 1_024, passTokens, estimate: true },
+  budget: usualBudget,
   paths: false,
+  free: false,
 };
 
 const kinds: Record<string, Partial<Variant> & Pick<Variant, 'sees'>> = {
@@ -48,7 +50,8 @@ export const variantHelp = `KIND[:OPTION=VALUE,...], joined by commas
   k       auto | N                      segments that the gate chooses
   others  mask | coarse[:BIAS] | exact[:BIAS]
   inside  exact | wave:SHARE[/TOKENS]   how the visible segments are attended to
-  estimate  on | off    paths  yes | no`;
+  estimate  on | off    paths  yes | no
+  free    yes | no                      the product's own answer, right when it holds the value`;
 
 type Option = (variant: Variant, value: string) => Partial<Variant> | undefined;
 
@@ -74,6 +77,8 @@ const options: Record<string, Option> = {
     value === 'on' || value === 'off' ? { budget: { ...budget, estimate: value === 'on' } } : undefined,
   paths: ({ sees }, value) =>
     (value === 'yes' || value === 'no') && sees !== 'text' ? { paths: value === 'yes' } : undefined,
+  free: ({ sees }, value) =>
+    (value === 'yes' || value === 'no') && sees === 'chosen' ? { free: value === 'yes' } : undefined,
 };
 
 /** @throws UserError that says which part is not understood */

@@ -19,6 +19,7 @@ const result: AskResult = {
   timing: { prefillTokens: 0, prefillMs: 0, indexMs: 0, diskMs: 0, ttftMs: 812, decodeTokensPerSecond: 38 },
   memory: { ramBytes: 1, diskBytes: 1, gpuBytes: 0 },
   finish: 'stop',
+  missed: [],
   ...exactAttention,
 };
 const started: ChatEvent = { type: 'started', activity: { kind: 'ask', root: '/r', question: 'Where?' } };

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import { chooseSegments, headScores, type GateInput } from '../../backend/context/gate.ts';
 import { LexicalIndex } from '../../backend/context/lexical.ts';
-import { asksForFiles, namesIn } from '../../backend/context/names.ts';
+import { asksForFiles, isName, namesIn, valueOf } from '../../backend/context/names.ts';
 import { segmentsAt } from '../../backend/context/paths.ts';
 import { assembleViews } from '../../backend/context/views.ts';
 import type { NativeSegment } from '../../backend/engine/native.ts';
@@ -22,7 +22,15 @@ const lexical = LexicalIndex.build(
 
 function choose(question: string, more: Partial<GateInput> = {}): string[] {
   const input: GateInput = {
-    ...{ question, lexical, heads: undefined, listing: [0], pinned: [], dropped: new Set<number>() },
+    ...{
+      question,
+      lexical,
+      heads: undefined,
+      listing: [0],
+      leads: [],
+      pinned: [],
+      dropped: new Set<number>(),
+    },
     ...{ neighbours: () => [], width: 'auto' as const },
     ...more,
   };
@@ -34,6 +42,20 @@ test('names are what is quoted or looks like an identifier or a path', () => {
     ...['readFile', 'cache', 'a b', 'src/a-b.ts', 'fs.open'],
   ]);
   assert.deepEqual(namesIn("What doesn't the walker read, and the user's file?"), []);
+});
+
+test('what a name is set to is told from other uses of it', () => {
+  const settings: [name: string, text: string, value: string | undefined][] = [
+    ['LIMIT', 'x\nexport const LIMIT: number = config.MOST; // at most\ny', 'config.MOST'],
+    ['max_size', '    max_size = DEFAULT_SIZE', 'DEFAULT_SIZE'],
+    ['a$.b', 'a$.b := f(C_D, 1)', 'f(C_D, 1)'],
+    ['LIMIT', 'if (LIMIT === OTHER_LIMIT)', undefined],
+    ['LIMIT', 'MY_LIMIT = OTHER_LIMIT\nmy.LIMIT = 1\nx = LIMIT', undefined],
+  ];
+  for (const [name, text, value] of settings) assert.equal(valueOf(name, text), value, text);
+  assert.deepEqual(['config.MOST', 'a_b', 'f(C_D, 1)', '512', 'value', 'new X'].filter(isName), [
+    ...['config.MOST', 'a_b'],
+  ]);
 });
 
 test('a question for the files themselves is told from one about what is in them', () => {
@@ -68,6 +90,21 @@ test('words and heads choose the first together, the heads none of its companion
   assert.deepEqual(choose('Who paints a wall?', { heads })[0], '3 words', 'first by words, third by heads');
   assert.ok(!choose('Who paints a wall?', { heads }).some((choice) => choice.includes('heads')));
   assert.deepEqual(choose('giraffe', { heads }), ['4 heads']);
+});
+
+test('words count double when the question holds a name, else the same as heads', () => {
+  // By words 1 is first and 5 second, by heads 5 is first and 1 third.
+  const heads = Float64Array.of(0, 4, 5, 1, 1, 9);
+  const first = (question: string) => choose(question, { heads, width: 1 })[0];
+  assert.deepEqual(lexical.rank('lock wall').segments.slice(0, 2), [1, 5]);
+  assert.equal(first('lock wall'), '5 heads');
+  assert.equal(first('lock wall `noSuchName`'), '1 words');
+});
+
+test('where the names of a question lead comes first, and what is best for them is there all the same', () => {
+  assert.deepEqual(choose('What is openDoor?', { leads: [1, 4] }), ['1 words', '4 words']);
+  assert.deepEqual(choose('What is openDoor?', { leads: [4, 2] }), ['4 words', '2 words', '1 words']);
+  assert.deepEqual(choose('What is openDoor?', { leads: [4, 2], width: 1 }), ['4 words']);
 });
 
 test('what the first segment imports comes along', () => {

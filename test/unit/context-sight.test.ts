@@ -1,4 +1,7 @@
 import assert from 'node:assert/strict';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import test from 'node:test';
 import { LexicalIndex } from '../../backend/context/lexical.ts';
 import { Sight, type SightContext } from '../../backend/context/sight.ts';
@@ -100,4 +103,34 @@ test('with the gate off nothing is probed or looked at again', async () => {
   assert.equal(await sight.look(sentence('banana'), 0), undefined);
   assert.equal(sight.report(), null);
   assert.deepEqual(calls, []);
+});
+
+test('where a constant is set to another one, the segment of that one is chosen too, and the link is told', async (t) => {
+  const root = await mkdtemp(path.join(tmpdir(), 'sight-'));
+  t.after(() => rm(root, { recursive: true }));
+  await mkdir(path.join(root, 'src'));
+  const texts = [
+    'const FIRST_ONE = SECOND_ONE;',
+    'FIRST_ONE and FIRST_ONE',
+    'const SECOND_ONE = 7;',
+    'THIRD_ONE = 1;',
+    'THIRD_ONE THIRD_ONE',
+  ];
+  for (const [i, text] of texts.entries()) await writeFile(path.join(root, paths[i]!), text);
+  const { context } = makeContext();
+  context.snapshot.lexical = LexicalIndex.build(
+    texts.map((text, segment) => ({ segment, path: paths[segment]!, text })),
+  );
+  const ask = async (question: string, drop: string[] = []) => {
+    const sight = await Sight.choose(context, { root, question, drop }, alive);
+    const chosen = sight.report()?.segments.flatMap((segment) => segment.paths);
+    return [chosen, sight.hints().settings];
+  };
+  assert.deepEqual(await ask('What is FIRST_ONE?'), [
+    [paths[0], paths[2], paths[1]],
+    ['FIRST_ONE = SECOND_ONE'],
+  ]);
+  assert.deepEqual(await ask('What is SECOND_ONE?'), [[paths[2]], []]);
+  assert.deepEqual(await ask('What is THIRD_ONE?'), [[paths[4]], []]);
+  assert.deepEqual(await ask('What is FIRST_ONE?', [paths[0]!]), [[paths[1]], []]);
 });

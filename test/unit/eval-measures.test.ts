@@ -63,6 +63,10 @@ test('variants are read with their options, in which commas and colons mean what
     ['all', 'wave', 0.05, 0],
   );
   assert.equal(parseVariants('gate-auto')[0]?.width, 'auto');
+  assert.deepEqual(
+    parseVariants('gate2:free=yes,gate2').map(({ free }) => free),
+    [true, false],
+  );
 });
 
 test('what is no variant is refused, with the part that is not understood', () => {
@@ -73,6 +77,7 @@ test('what is no variant is refused, with the part that is not understood', () =
     ['gate0', '`k=0` means nothing for gate'],
     ['gate:width=2', '`width=2` means nothing'],
     ['gate:constructor=2', '`constructor=2` means nothing'],
+    ['oracle:free=yes', '`free=yes` means nothing for oracle'],
     ['full:inside=exact', '`inside=exact` means nothing for full'],
     ['oracle:k=2', '`k=2` means nothing for oracle'],
     ['gate1:inside=wave:2', '`inside=wave:2` means nothing'],
@@ -106,6 +111,13 @@ test('the table counts wins and losses question by question', () => {
   const [, full, gate] = text.split('\n');
   assert.match(full!, /^full +1\/8 +1\/8 +2-47 .* - +/);
   assert.match(gate!, /^gate1 +7\/8 +7\/8 .* \+7\/-1 p=0\.070/);
+});
+
+test('an answer in the own words of the model has no tokens to compare, and counts all the same', () => {
+  const free = { ...outcome('gate-auto:free=yes', 'a', true), tokens: 0, right: 0, nll: 0, agreement: 0 };
+  const [, forced, own] = fidelityTable([outcome('exact', 'a', false), free], ['exact']).split('\n');
+  assert.match(forced!, /^exact +0\/1 .* 0\.500 +1\.000 /);
+  assert.match(own!, /^gate-auto:free=yes +1\/1 .* - +- +\+1\/-0 .* - +-$/);
 });
 
 test('a question about two constants is answered when both values are right', () => {

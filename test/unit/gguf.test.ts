@@ -31,6 +31,7 @@ test('a header tells the architecture, the name and the shape of the model', () 
     valueLength: 16,
     slidingWindow: 0,
     causal: true,
+    longRope: false,
     tensors: 1,
   });
 });
@@ -51,6 +52,12 @@ test('settings per layer, windows and the direction of attention are read', () =
   assert.equal(header.causal, false);
   assert.equal(header.keyLength, 24);
   assert.equal(header.valueLength, 16);
+});
+
+test('rotation factors for long contexts are noticed', () => {
+  const tensors = [{ name: 'rope_factors_long.weight', shape: [8], type: 0, offset: 0 }];
+  const content = gguf({ metadata: { 'general.architecture': 'phi3' }, tensors, data: 32 });
+  assert.equal(readGguf(write(content)).longRope, true);
 });
 
 test('a vocabulary of 150,000 tokens and a long chat template are stepped over', () => {

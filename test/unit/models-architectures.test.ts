@@ -15,6 +15,7 @@ const header = (changes: Partial<GgufHeader>): GgufHeader => ({
   valueLength: 64,
   slidingWindow: 0,
   causal: true,
+  longRope: false,
   tensors: 1,
   ...changes,
 });
@@ -89,6 +90,10 @@ test('a model of a good architecture is refused when its layers or heads are not
   assert.match(refusal(header({ kvHeads: [2, 2, 1] })) ?? 'accepted', /heads in every layer/);
   assert.equal(refusal(header({ kvHeads: [2, 2, 2] })), undefined);
   assert.match(refusal(header({ keyLength: 96 })) ?? 'accepted', /different sizes/);
+});
+
+test('a model that rotates otherwise in long contexts is refused', () => {
+  assert.match(refusal(header({ architecture: 'phi3', longRope: true })) ?? 'accepted', /LongRoPE/);
 });
 
 test('an embedding model of a good architecture is refused', () => {

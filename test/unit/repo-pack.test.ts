@@ -4,7 +4,7 @@ import { pack, type PackLimits } from '../../backend/repo/pack.ts';
 import { piecesOf, type Segment, type Tokenize } from '../../backend/repo/segment.ts';
 import { evenTokenizer, randomTokenizer, seeded } from './repo-helpers.ts';
 
-const LIMITS: PackLimits = { longest: 400, small: 60, group: 200, sequential: 500 };
+const LIMITS: PackLimits = { longest: 400, small: 60, group: 200, sequential: 500, total: 1e6 };
 
 function packed(files: Record<string, string>, tokenize: Tokenize, limits = LIMITS): Promise<Segment[]> {
   const paths = Object.keys(files).sort();
@@ -100,8 +100,40 @@ test('a group of small files ends where it would get too long', async () => {
     Array.from({ length: 12 }, (_, index) => [`a/${10 + index}.ts`, 'x'.repeat(130)]),
   );
   const segments = await packed(files, evenTokenizer(3), { ...LIMITS, sequential: 0 });
-  const sizes = segments.slice(1).map(({ sources }) => sources.length);
-  assert.deepEqual(sizes, [4, 4, 4]);
+  const groups = segments.slice(1);
+  for (const { tokens } of groups) assert.ok(tokens.length <= 200);
+  for (const { sources } of groups.slice(0, -1)) assert.ok(sources.length >= 3, `${sources.length} files`);
+});
+
+test('a change in a folder of many small files changes its group and at most two others', async () => {
+  const limits = { ...LIMITS, sequential: 0 };
+  const names = Array.from({ length: 200 }, (_, index) => `a/${1000 + index}.ts`);
+  const files = Object.fromEntries(names.map((name, index) => [name, 'x'.repeat(90 + (index % 40))]));
+  const texts = async (changed: Record<string, string>) =>
+    (await packed(changed, evenTokenizer(3), limits))
+      .filter(({ sources }) => sources.length)
+      .map(({ text }) => text);
+  const before = new Set(await texts(files));
+  const { [names[0]!]: first, ...without } = files;
+  for (const changed of [
+    { ...files, 'a/0.ts': 'new\n' },
+    without,
+    { ...without, 'a/1100b.ts': first! },
+    { ...files, 'a/1050.ts': 'edited\n' },
+  ]) {
+    const fresh = (await texts(changed)).filter((text) => !before.has(text));
+    assert.ok(fresh.length <= 3 && before.size > 40, `${fresh.length} of ${before.size}`);
+  }
+});
+
+test('files beyond the limit of all tokens are in no segment and not in the list', async () => {
+  const files = Object.fromEntries(['a', 'b', 'c', 'd'].map((name) => [`${name}.ts`, 'x'.repeat(900)]));
+  const segments = await packed(files, evenTokenizer(3), { ...LIMITS, sequential: 0, total: 700 });
+  assert.deepEqual(
+    [...new Set(segments.flatMap(({ sources }) => sources.map(({ path }) => path)))],
+    ['a.ts', 'b.ts'],
+  );
+  assert.equal(segments[0]?.text, '// files of the repository\na.ts\nb.ts\n\n');
 });
 
 test('a group that comes out longer than its files alone is halved', async () => {

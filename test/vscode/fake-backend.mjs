@@ -114,6 +114,7 @@ sockets.on('connection', (socket) => {
       timing,
       memory,
       finish: 'stop',
+      missed: [],
       ...exactAttention,
     };
   }

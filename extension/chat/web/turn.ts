@@ -136,8 +136,9 @@ function noteOf(turn: Turn): string {
 }
 
 /** `41,203 tokens, 120 files, 12 left out` */
-export function scopeText({ tokens, files, leftOut }: Scope): string {
-  return `${counted(tokens, 'token')}, ${counted(files, 'file')}, ${count(leftOut)} left out`;
+export function scopeText({ tokens, coverage, files, leftOut }: Scope): string {
+  const share = coverage < 1 ? `, ${Math.floor(100 * coverage)}% of them read` : '';
+  return `${counted(tokens, 'token')}${share}, ${counted(files, 'file')}, ${count(leftOut)} left out`;
 }
 
 function attention(mass: number): string {

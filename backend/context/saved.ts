@@ -1,0 +1,106 @@
+/**
+ * Snapshots on disk, one file per state of a tree, so that a switch back to another branch finds everything:
+ * a line that says which segments it has, for those who look after the store, and a line with the rest. When a state
+ * was in use last is the time of its file.
+ */
+import { readdir, rm, stat, utimes } from 'node:fs/promises';
+import path from 'node:path';
+import { z } from 'zod';
+import type { ImportGraph } from '../repo/imports.ts';
+import type { LineMap } from '../repo/lines.ts';
+import { temporaryMark, type Folder } from './folder.ts';
+import { parseJson } from './json.ts';
+import type { Origin } from './origin.ts';
+
+/** So many states of a repository are remembered. */
+const mostStates = 8;
+
+const stored = z.object({ hash: z.string().regex(/^[0-9a-f]{64}$/), tokens: z.number() });
+const manifestSchema = z.object({
+  /** The repository's folder. */
+  root: z.string(),
+  model: z.string(),
+  frame: stored,
+  segments: z.array(stored),
+});
+export type Manifest = z.infer<typeof manifestSchema>;
+
+const detailsSchema = z.object({
+  segments: z.array(
+    z.object({
+      lines: z.custom<LineMap>(),
+      blank: z.array(z.array(z.number())),
+      origin: z.custom<Origin>(),
+    }),
+  ),
+  lexical: z.string(),
+  imports: z.record(z.string(), z.array(z.string())) satisfies z.ZodType<ImportGraph>,
+});
+export type Details = z.infer<typeof detailsSchema>;
+
+/** The states of one selection of files. */
+export class SavedSnapshots {
+  readonly #name: string;
+
+  /** @param selection names which files of which folder */
+  constructor(
+    private readonly folder: Folder,
+    selection: string,
+  ) {
+    this.#name = `snapshots/${selection}`;
+  }
+
+  async read(state: string): Promise<{ manifest: Manifest; details: Details } | undefined> {
+    const text = await this.folder.read(this.#file(state));
+    const end = text?.indexOf('\n');
+    const manifest = text === undefined ? undefined : parseManifest(text.slice(0, end));
+    const details = parseJson(detailsSchema, text?.slice(end));
+    return manifest && details && { manifest, details };
+  }
+
+  /** Remembers a state; the one that was not in use for longest is forgotten when there are too many. */
+  async write(state: string, manifest: Manifest, details: Details): Promise<void> {
+    await this.folder.writeCache(
+      this.#file(state),
+      `${JSON.stringify(manifest)}\n${JSON.stringify(details)}`,
+    );
+    const states = await this.#states();
+    for (const { file } of states.slice(mostStates)) await rm(file, { force: true });
+  }
+
+  /** Says that a state is in use. */
+  async touch(state: string): Promise<void> {
+    const now = new Date();
+    // Another process may have removed it.
+    await utimes(path.join(this.folder.directory, this.#file(state)), now, now).catch(() => undefined);
+  }
+
+  /** When any state was in use last, in milliseconds; undefined when there is none. */
+  async lastUsedMs(): Promise<number | undefined> {
+    return (await this.#states())[0]?.usedMs;
+  }
+
+  /** The most recently used first. */
+  async #states(): Promise<{ file: string; usedMs: number }[]> {
+    const directory = path.join(this.folder.directory, this.#name);
+    const names = await readdir(directory).catch(() => []);
+    const states = await Promise.all(
+      names
+        .filter((name) => !name.includes(temporaryMark))
+        .map(async (name) => {
+          const file = path.join(directory, name);
+          return { file, usedMs: (await stat(file).catch(() => undefined))?.mtimeMs ?? 0 };
+        }),
+    );
+    return states.sort((a, b) => b.usedMs - a.usedMs);
+  }
+
+  #file(state: string): string {
+    return `${this.#name}/${state}.json`;
+  }
+}
+
+/** The first of the two lines; undefined when it is of another version. */
+export function parseManifest(line: string): Manifest | undefined {
+  return parseJson(manifestSchema, line);
+}
