@@ -230,8 +230,8 @@ export interface NativeAddon {
   memory(): NativeMemory;
   /** Opens a segment file; throws `SegmentCorrupt` for one that is torn, foreign or of another version. */
   openSegment(path: string): NativeSegment;
-  /** Checks every byte of a segment file; rejects with `SegmentCorrupt`. Absent while files have no checksums of their data. */
-  verifySegment?(path: string): Promise<void>;
+  /** Checks every byte of a segment file; rejects with `SegmentCorrupt`. */
+  verifySegment(path: string): Promise<void>;
 }
 
 let addon: NativeAddon | undefined;

@@ -48,7 +48,7 @@ async function verify({ deep }: VerifyParams, { signal, report }: Call): Promise
     try {
       const addon = loadAddon();
       addon.openSegment(file).close();
-      if (deep) await addon.verifySegment?.(file);
+      if (deep) await addon.verifySegment(file);
     } catch (error) {
       if (!existsSync(file)) continue;
       if (!isCorruptSegment(error)) throw error;

@@ -21,9 +21,7 @@ WaveBuffer::WaveBuffer(size_t capacity) : capacity_(capacity) {}
 void WaveBuffer::set_capacity(size_t bytes) {
     const std::lock_guard lock(mutex_);
     capacity_ = bytes;
-    drop_closed();
-    for (auto entry = entries_.end(); entry != entries_.begin() && held() + least_cache() > capacity_;)
-        if ((--entry)->part.use_count() == 1) entry = drop(entry);
+    make_room(0);
     share_out();
 }
 
@@ -92,6 +90,12 @@ std::shared_ptr<const Part> WaveBuffer::get(const std::shared_ptr<const Segment>
     const WaveIndex* index = nullptr;
     if constexpr (std::is_same_v<Part, WaveIndex>) index = made.get();
     entries_.push_front({segment, tier, made, index, bytes});
+    try {
+        require_room(0); // also for its clusters, whose number was not known before
+    } catch (const NoRoom&) {
+        drop(entries_.begin());
+        throw;
+    }
     share_out();
     return made;
 }
@@ -116,15 +120,27 @@ std::shared_ptr<void> WaveBuffer::reserve(Tier tier, size_t bytes) {
 }
 
 void WaveBuffer::take(Tier tier, size_t bytes) {
-    drop_closed();
-    const auto fits = [&] { return held() + bytes + least_cache() <= capacity_; };
-    for (auto entry = entries_.end(); !fits() && entry != entries_.begin();)
-        if ((--entry)->part.use_count() == 1) entry = drop(entry);
-    if (!fits())
-        throw NoRoom(mebibytes(held() + bytes + least_cache()) + " are needed and " + mebibytes(capacity_) +
-                     " allowed");
+    require_room(bytes);
     held_[static_cast<size_t>(tier)] += bytes;
     share_out();
+}
+
+/// For so many bytes more, and all clusters of what is looked at: what nobody looks at goes before they do.
+void WaveBuffer::make_room(size_t bytes) {
+    drop_closed();
+    size_t clusters = 0;
+    for (const auto& [slot_bytes, cache] : caches_) clusters += cache_needs(*cache, true);
+    for (auto entry = entries_.end(); entry != entries_.begin() && held() + bytes + clusters > capacity_;)
+        if (!(--entry)->in_use()) entry = drop(entry);
+}
+
+void WaveBuffer::require_room(size_t bytes) {
+    make_room(bytes);
+    size_t least = held() + bytes;
+    for (const auto& [slot_bytes, cache] : caches_)
+        least += std::min(cache_needs(*cache, true), kLeastSlots / kPageSlots * cache->page_cost());
+    if (least > capacity_)
+        throw NoRoom(mebibytes(least) + " are needed and " + mebibytes(capacity_) + " allowed");
 }
 
 /// Of segments that are not open any more; sessions that still look at one keep it open.
@@ -150,19 +166,13 @@ BlockCache& WaveBuffer::cache(size_t slot_bytes) {
     return *cache;
 }
 
-/// To hold all clusters of the segments that it knows.
-size_t WaveBuffer::cache_needs(const BlockCache& cache) const {
+/// To hold all clusters of the segments that it knows, or of those that are looked at.
+size_t WaveBuffer::cache_needs(const BlockCache& cache, bool in_use) const {
     size_t pages = 0;
     for (const Entry& entry : entries_)
-        if (entry.index && &entry.index->cache() == &cache) pages += entry.index->pages();
+        if (entry.index && &entry.index->cache() == &cache && (!in_use || entry.in_use()))
+            pages += entry.index->pages();
     return pages * cache.page_cost();
-}
-
-size_t WaveBuffer::least_cache() const {
-    size_t bytes = 0;
-    for (const auto& [slot_bytes, cache] : caches_)
-        bytes += std::min(cache_needs(*cache), kLeastSlots / kPageSlots * cache->page_cost());
-    return bytes;
 }
 
 /// Caches get what is left of the cap, and no more than they can fill. One shrinks only for want of memory:
@@ -170,7 +180,7 @@ size_t WaveBuffer::least_cache() const {
 void WaveBuffer::share_out() {
     size_t left = capacity_ - std::min(capacity_, held());
     for (const auto& [slot_bytes, cache] : caches_) {
-        const size_t needs = cache_needs(*cache);
+        const size_t needs = cache_needs(*cache, false);
         const size_t bytes = std::min(left, needs == 0 ? 0 : std::max(needs, cache->capacity()));
         cache->set_capacity(bytes);
         left -= bytes;

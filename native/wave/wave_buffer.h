@@ -56,6 +56,7 @@ class WaveBuffer {
         std::shared_ptr<const void> part;
         const WaveIndex* index; ///< the part, when it is one
         size_t bytes;
+        bool in_use() const { return part.use_count() > 1; }
     };
     using Entries = std::list<Entry>;
 
@@ -65,12 +66,13 @@ class WaveBuffer {
     // With the lock:
     std::shared_ptr<const void> find(const std::shared_ptr<const Segment>& segment, Tier tier);
     void take(Tier tier, size_t bytes);
+    void make_room(size_t bytes);
+    void require_room(size_t bytes);
     void drop_closed();
     Entries::iterator drop(Entries::iterator entry);
     BlockCache& cache(size_t slot_bytes);
     size_t held() const;
-    size_t cache_needs(const BlockCache& cache) const;
-    size_t least_cache() const;
+    size_t cache_needs(const BlockCache& cache, bool in_use) const;
     void share_out();
 
     std::mutex mutex_;
