@@ -1,6 +1,8 @@
 import path from 'node:path';
 import * as vscode from 'vscode';
 import type { Chat } from './chat/view.ts';
+import type { EvidenceFeature } from './evidence/evidence.ts';
+import type { FirstRun } from './first-run/first-run.ts';
 import type { Session } from './session.ts';
 
 /** What the features share. */
@@ -9,6 +11,8 @@ export interface Ctx {
   readonly log: vscode.LogOutputChannel;
   readonly session: Session;
   readonly chat: Chat;
+  readonly evidence: EvidenceFeature;
+  readonly firstRun: FirstRun;
 }
 
 /** Tests put another backend in its place. */

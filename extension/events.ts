@@ -4,7 +4,7 @@ import type { AskResult, IndexResult, Progress } from '../backend/protocol.ts';
 export type Activity = { kind: 'ask'; root: string; question: string } | { kind: 'read'; root: string };
 
 /** What a button below an error does. */
-export type Remedy = 'retry' | 'restart' | 'log' | 'openFolder';
+export type Remedy = 'retry' | 'restart' | 'log' | 'selectModel';
 
 /** An error as the user sees it: one sentence, and what can be done. */
 export interface Problem {
@@ -21,5 +21,4 @@ export type SessionEvent =
   | { type: 'read'; result: IndexResult }
   | { type: 'cancelled' }
   | { type: 'failed'; problem: Problem }
-  | { type: 'backend'; state: BackendState }
-  | { type: 'folders'; open: boolean };
+  | { type: 'backend'; state: BackendState };

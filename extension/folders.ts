@@ -1,5 +1,6 @@
 import { posix } from 'node:path';
 import * as vscode from 'vscode';
+import { t } from './l10n.ts';
 
 /** The folders of this window that lie on a disk. */
 export function localFolders(): readonly vscode.WorkspaceFolder[] {
@@ -17,7 +18,7 @@ export class FolderChoice {
     const chosen = folders.find(({ uri }) => uri.toString() === this.#chosen?.uri.toString());
     if (chosen && !again) return chosen;
     this.#chosen = await vscode.window.showWorkspaceFolderPick({
-      placeHolder: 'Which folder shall RepoWave read?',
+      placeHolder: t('Which folder shall RepoWave read?'),
       ignoreFocusOut: true,
     });
     return this.#chosen;

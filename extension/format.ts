@@ -1,14 +1,21 @@
 /** Numbers as people read them. Pure, used in the extension host and in the webview. */
 import type { PhaseProgress } from '../backend/protocol.ts';
+import { t } from './l10n.ts';
 
 const number = new Intl.NumberFormat('en-US', { maximumFractionDigits: 0 });
 
 /** 41203 -> `41,203` */
 export const count = (value: number): string => number.format(value);
 
+const NOUNS = {
+  file: (one: boolean, value: string) => (one ? t('{0} file', value) : t('{0} files', value)),
+  place: (one: boolean, value: string) => (one ? t('{0} place', value) : t('{0} places', value)),
+  token: (one: boolean, value: string) => (one ? t('{0} token', value) : t('{0} tokens', value)),
+};
+
 /** `1 file`, `2 files` */
-export const counted = (value: number, noun: string): string =>
-  `${count(value)} ${noun}${value === 1 ? '' : 's'}`;
+export const counted = (value: number, noun: keyof typeof NOUNS): string =>
+  NOUNS[noun](value === 1, count(value));
 
 /** 412 -> `412`, 41203 -> `41k`, 1048576 -> `1M`, 1310000 -> `1.3M` */
 export function short(value: number): string {
@@ -37,31 +44,42 @@ export function percent({ done, total }: Pick<PhaseProgress, 'done' | 'total'>):
   return total ? Math.min(100, Math.floor((100 * done) / total)) : undefined;
 }
 
-const PHASES: Record<
-  PhaseProgress['phase'],
-  { title: string; unit: string; amount: (value: number) => string }
-> = {
-  scan: { title: 'Looking at the files', unit: 'files', amount: count },
-  download: { title: 'Downloading the model', unit: '', amount: bytes },
-  load: { title: 'Loading the model', unit: '', amount: bytes },
-  prefill: { title: 'Reading the repository', unit: 'tokens', amount: count },
-  question: { title: 'Reading the question', unit: 'tokens', amount: count },
-  verify: { title: 'Verifying the store', unit: 'segments', amount: count },
-};
+interface Phase {
+  title: string;
+  /** Empty where the amount has one. */
+  unit: string;
+  amount: (value: number) => string;
+}
 
-export const phaseTitle = (phase: PhaseProgress['phase']): string => PHASES[phase].title;
+function phaseOf(phase: PhaseProgress['phase']): Phase {
+  switch (phase) {
+    case 'scan':
+      return { title: t('Looking at the files'), unit: t('files'), amount: count };
+    case 'download':
+      return { title: t('Downloading the model'), unit: '', amount: bytes };
+    case 'load':
+      return { title: t('Loading the model'), unit: '', amount: bytes };
+    case 'prefill':
+      return { title: t('Reading the repository'), unit: t('tokens'), amount: count };
+    case 'question':
+      return { title: t('Reading the question'), unit: t('tokens'), amount: count };
+    case 'verify':
+      return { title: t('Verifying the store'), unit: t('segments'), amount: count };
+  }
+}
+
+export const phaseTitle = (phase: PhaseProgress['phase']): string => phaseOf(phase).title;
 
 /** `37% · 301,000 of 812,000 tokens · 1,240 tokens/s · 2m10s left`: never without a number. */
 export function progressFigures(progress: PhaseProgress): string {
-  const { unit, amount } = PHASES[progress.phase];
+  const { unit, amount } = phaseOf(progress.phase);
   const { done, total, rate, etaSeconds } = progress;
   const share = percent(progress);
-  const of = total ? ` of ${amount(total)}` : '';
   return [
     share === undefined ? '' : `${share}%`,
-    `${amount(done)}${of} ${unit}`.trimEnd(),
+    `${total ? t('{0} of {1}', amount(done), amount(total)) : amount(done)} ${unit}`.trimEnd(),
     rate ? `${amount(rate)}${unit ? ` ${unit}` : ''}/s` : '',
-    etaSeconds === undefined ? '' : `${duration(etaSeconds)} left`,
+    etaSeconds === undefined ? '' : t('{0} left', duration(etaSeconds)),
   ]
     .filter(Boolean)
     .join(' · ');

@@ -4,6 +4,10 @@ import { registerChat } from './chat/view.ts';
 import { commands } from './commands.ts';
 import { backendScript } from './ctx.ts';
 import type { Ctx } from './ctx.ts';
+import { registerEvidence } from './evidence/evidence.ts';
+import type { EvidenceNode } from './evidence/model.ts';
+import { registerFirstRun } from './first-run/first-run.ts';
+import { useBundle } from './l10n.ts';
 import { Session } from './session.ts';
 import { showError } from './show-error.ts';
 
@@ -11,12 +15,15 @@ let session: Session | undefined;
 
 /** Cheap: no backend is started before something is asked. */
 export function activate(extension: vscode.ExtensionContext): void {
+  useBundle(vscode.l10n.bundle);
   const log = vscode.window.createOutputChannel('RepoWave', { log: true });
   session = new Session(backendScript(extension), log);
   extension.subscriptions.push(log, session);
   const chat = registerChat(extension, session, log);
   registerStatus(extension, session);
-  registerCommands({ extension, log, session, chat });
+  const firstRun = registerFirstRun(extension, session, chat);
+  const evidence = registerEvidence(extension, chat);
+  registerCommands({ extension, log, session, chat, evidence, firstRun });
 }
 
 export async function deactivate(): Promise<void> {
@@ -25,9 +32,9 @@ export async function deactivate(): Promise<void> {
 
 function registerCommands(ctx: Ctx): void {
   for (const [name, run] of Object.entries(commands)) {
-    const command = vscode.commands.registerCommand(name, async () => {
+    const command = vscode.commands.registerCommand(name, async (node?: EvidenceNode) => {
       try {
-        await run(ctx);
+        await run(ctx, node);
       } catch (error) {
         await showError(error, ctx.log);
       }

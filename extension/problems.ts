@@ -1,13 +1,10 @@
 import { ErrorCode } from '../backend/protocol.ts';
 import type { ErrorName } from '../backend/protocol.ts';
 import type { Problem, Remedy } from './events.ts';
-
-export const NO_FOLDER: Problem = {
-  message: 'RepoWave answers questions about a folder: please open one.',
-  remedies: ['openFolder'],
-};
+import { t } from './l10n.ts';
 
 const RETRY: Remedy[] = ['retry'];
+const MODEL: Remedy[] = ['selectModel', 'retry'];
 const DEFECT: Remedy[] = ['retry', 'log'];
 export const UNAVAILABLE: Remedy[] = ['retry', 'restart', 'log'];
 
@@ -16,6 +13,11 @@ const REMEDIES: Partial<Record<ErrorName, Remedy[]>> = {
   environment: DEFECT,
   backendUnavailable: UNAVAILABLE,
   protocolMismatch: UNAVAILABLE,
+  modelUnknown: MODEL,
+  modelCorrupt: MODEL,
+  modelUnsupported: MODEL,
+  checksumMismatch: ['retry', 'selectModel'],
+  download: ['retry', 'selectModel'],
 };
 
 /** JSON-RPC's and LSP's codes of a request that was cancelled. */
@@ -26,11 +28,16 @@ export function problemOf(error: unknown): Problem | undefined {
   const { message, code, data } = error as { message?: string; code?: unknown; data?: { name?: unknown } };
   const name = data?.name;
   if (name === 'cancelled' || CANCELLED.includes(Number(code))) return undefined;
+  if (name === 'licence') {
+    // The backend's own sentence is for the command line.
+    const licence = t('This model is not open source: select it to read and accept its licence.');
+    return { message: licence, remedies: MODEL };
+  }
   if (typeof name === 'string' && name in ErrorCode) {
     return { message: message ?? name, remedies: REMEDIES[name as ErrorName] ?? RETRY };
   }
   return {
-    message: `Something went wrong: ${message ?? String(error)}. The log tells more.`,
+    message: t('Something went wrong: {0}. The log tells more.', message ?? String(error)),
     remedies: DEFECT,
   };
 }

@@ -1,10 +1,13 @@
 import * as vscode from 'vscode';
+import type { RequestType, RequestType0 } from 'vscode-jsonrpc';
 import { AskRequest, IndexRequest } from '../backend/protocol.ts';
 import type { Progress } from '../backend/protocol.ts';
 import { Backend, BackendUnavailable } from './backend/client.ts';
 import type { Activity, Problem, SessionEvent } from './events.ts';
 import { FolderChoice, localFolders, openFiles } from './folders.ts';
-import { NO_FOLDER, problemOf, UNAVAILABLE } from './problems.ts';
+import { t } from './l10n.ts';
+import { problemOf, UNAVAILABLE } from './problems.ts';
+import { rememberError } from './recent-errors.ts';
 import { readSettings } from './settings.ts';
 
 /**
@@ -43,8 +46,24 @@ export class Session implements vscode.Disposable {
   /** Does the same thing once more, in the same folder, whichever was chosen since. */
   async retry(activity: Activity): Promise<void> {
     const folder = localFolders().find(({ uri }) => uri.fsPath === activity.root);
-    if (!folder) throw new Error(`${activity.root} is not open any more: open it, or ask anew.`);
+    if (!folder) throw new Error(t('{0} is not open any more: open it, or ask anew.', activity.root));
     await this.#run(activity, folder);
+  }
+
+  /** What is no activity: models, checks. Undefined when it was cancelled; throws a sentence for people. */
+  async request<P extends object, R, E>(
+    type: RequestType<P, R, E> | RequestType0<R, E>,
+    params: P,
+    token: vscode.CancellationToken,
+    onProgress: (progress: Progress) => void = () => undefined,
+  ): Promise<R | undefined> {
+    try {
+      return await this.#backend.request(type, params, onProgress, token);
+    } catch (error) {
+      const problem = this.#problem(error);
+      if (!problem || token.isCancellationRequested) return undefined;
+      throw new Error(problem.message, { cause: error });
+    }
   }
 
   cancel(): void {
@@ -67,7 +86,8 @@ export class Session implements vscode.Disposable {
 
   async #pickFolder(options?: { again: boolean }): Promise<vscode.WorkspaceFolder | undefined> {
     if (localFolders().length > 0) return this.#folders.pick(options);
-    const open = await vscode.window.showInformationMessage(NO_FOLDER.message, 'Open Folder');
+    const message = t('RepoWave answers questions about a folder: please open one.');
+    const open = await vscode.window.showInformationMessage(message, t('Open Folder'));
     if (open) await vscode.commands.executeCommand('workbench.action.files.openFolder');
     return undefined;
   }
@@ -84,6 +104,7 @@ export class Session implements vscode.Disposable {
     const outcome = await Promise.race([this.#request(activity, folder, source.token), cancelled]);
     this.#cancellation = undefined;
     source.dispose();
+    if (outcome.type === 'failed') rememberError(outcome.problem.message);
     this.#events.fire(outcome);
   }
 

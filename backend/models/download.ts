@@ -97,6 +97,22 @@ export async function isVerified(
   return (await verify(file, model, signal)) === 'verified';
 }
 
+/** Reads every byte again, whatever was found before. */
+export async function verifyAgain(
+  file: string,
+  model: CatalogueModel,
+  signal?: AbortSignal,
+): Promise<'verified' | 'absent' | 'wrong'> {
+  await rm(recordOf(file), { force: true });
+  return verify(file, model, signal);
+}
+
+/** Deletes a model and what is left of its downloads. */
+export async function removeModel(file: string): Promise<void> {
+  const left = [recordOf(file), `${file}.partial`, `${file}.parts`];
+  for (const name of [file, ...left]) await rm(name, { recursive: true, force: true });
+}
+
 const recordOf = (file: string): string => `${file}.verified`;
 
 const seal = ({ size, mtimeMs }: Stats, { sha256 }: CatalogueModel): string =>

@@ -1,8 +1,14 @@
 import path from 'node:path';
 import { z } from 'zod';
 import { CATALOGUE, DEFAULT_MODEL, findModel, licenceOf, type CatalogueModel } from '../models/catalogue.ts';
-import { ensureModel, isVerified, modelsDirectory } from '../models/download.ts';
-import { DownloadRequest, ModelsRequest, type ModelInfo } from '../protocol.ts';
+import { ensureModel, isVerified, modelsDirectory, removeModel, verifyAgain } from '../models/download.ts';
+import {
+  DownloadRequest,
+  ModelsRequest,
+  RemoveModelRequest,
+  VerifyModelRequest,
+  type ModelInfo,
+} from '../protocol.ts';
 import type { Registry } from './connection.ts';
 import { progressFields } from './params.ts';
 
@@ -28,11 +34,27 @@ export function registerModels(registry: Registry): void {
       return describe(model);
     },
   );
+  const schema = z.object({ id: z.string(), ...progressFields });
+  registry.on(VerifyModelRequest, schema, async ({ id }, { signal }) => {
+    if (path.isAbsolute(id)) {
+      await ensureModel(id, { directory: modelsDirectory() });
+      return { state: 'verified' as const };
+    }
+    const model = findModel(id);
+    return { state: await verifyAgain(fileOf(model), model, signal) };
+  });
+  registry.on(RemoveModelRequest, schema, async ({ id }) => {
+    const model = findModel(id);
+    await removeModel(fileOf(model));
+    return describe(model);
+  });
 }
+
+const fileOf = (model: CatalogueModel): string => path.join(modelsDirectory(), model.file);
 
 async function describe(model: CatalogueModel): Promise<ModelInfo> {
   const { id, name, bytes, trainedContext } = model;
-  const file = path.join(modelsDirectory(), model.file);
+  const file = fileOf(model);
   // A damaged file is as good as none here: the next download replaces it and says so.
   const present = await isVerified(file, model).catch(() => false);
   return {
@@ -40,6 +62,7 @@ async function describe(model: CatalogueModel): Promise<ModelInfo> {
     name,
     bytes,
     licence: licenceOf(model),
+    terms: model.terms ?? null,
     trainedContext,
     default: id === DEFAULT_MODEL,
     path: present ? file : null,

@@ -1,12 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { CancellationToken, LogOutputChannel } from 'vscode';
-import type { RequestType } from 'vscode-jsonrpc';
+import type { RequestType, RequestType0 } from 'vscode-jsonrpc';
 import { CloseAction, ErrorAction, LanguageClient, RevealOutputChannelOn } from 'vscode-languageclient/node';
 import type { LanguageClientOptions } from 'vscode-languageclient/node';
 import { progress, PROTOCOL_VERSION } from '../../backend/protocol.ts';
 import type { InitializeOptions, Progress } from '../../backend/protocol.ts';
 import type { BackendState } from '../events.ts';
+import { t } from '../l10n.ts';
 import { startBackend } from './process.ts';
 import type { BackendProcess } from './process.ts';
 import { Restarts } from './restarts.ts';
@@ -39,7 +40,7 @@ export class Backend {
 
   /** Sends a request; its progress comes in order and before the result. */
   async request<P extends object, R, E>(
-    type: RequestType<P, R, E>,
+    type: RequestType<P, R, E> | RequestType0<R, E>,
     params: P,
     onProgress: (progress: Progress) => void,
     cancellation: CancellationToken,
@@ -54,7 +55,7 @@ export class Backend {
       if (!process.stream.destroyed) throw error;
       const reason = await process.ended;
       throw new BackendUnavailable(
-        `The backend stopped (${reason}) before it had answered. Please try again.`,
+        t('The backend stopped ({0}) before it had answered. Please try again.', reason),
       );
     } finally {
       listener.dispose();
@@ -99,7 +100,7 @@ export class Backend {
       this.#connection = undefined;
       this.onState('failed');
       const reason = error instanceof Error ? error.message : String(error);
-      throw new BackendUnavailable(`The backend could not be started: ${reason}. The log tells more.`);
+      throw new BackendUnavailable(t('The backend could not be started: {0}. The log tells more.', reason));
     }
   }
 

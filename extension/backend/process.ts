@@ -8,6 +8,7 @@ import type { Duplex } from 'node:stream';
 import { createWebSocketStream, WebSocket } from 'ws';
 import { PROTOCOL_VERSION, TOKEN_VARIABLE } from '../../backend/protocol.ts';
 import type { Handshake } from '../../backend/protocol.ts';
+import { t } from '../l10n.ts';
 
 const HANDSHAKE_MS = 30_000;
 /** How long the backend may take to end by itself. */
@@ -38,7 +39,9 @@ export async function startBackend(script: string, onLog: (line: string) => void
   createInterface(child.stderr).on('line', onLog);
   const ended = new Promise<string>((resolve) => {
     child.once('error', (error) => resolve(error.message));
-    child.once('exit', (code, signal) => resolve(signal ? `signal ${signal}` : `exit code ${code}`));
+    child.once('exit', (code, signal) =>
+      resolve(signal ? t('signal {0}', signal) : t('exit code {0}', code ?? 0)),
+    );
   });
   try {
     const stdout = createInterface(child.stdout);
@@ -59,15 +62,15 @@ async function handshake(
   const timeout = AbortSignal.timeout(HANDSHAKE_MS);
   const line = await Promise.race([
     once(stdout, 'line', { signal: timeout }).then(([text]) => String(text)),
-    ended.then((reason) => Promise.reject(new Error(`it ended with ${reason}`))),
+    ended.then((reason) => Promise.reject(new Error(t('it ended with {0}', reason)))),
   ]).catch((error: Error) => {
     throw timeout.aborted
-      ? new Error(`process ${child.pid} said nothing for ${HANDSHAKE_MS / 1000} s`)
+      ? new Error(t('process {0} said nothing for {1} s', child.pid ?? 0, HANDSHAKE_MS / 1000))
       : error;
   });
   const message = JSON.parse(line) as Handshake;
   if (message.protocol !== PROTOCOL_VERSION) {
-    throw new Error(`it speaks protocol ${message.protocol} and the extension ${PROTOCOL_VERSION}`);
+    throw new Error(t('it speaks protocol {0} and the extension {1}', message.protocol, PROTOCOL_VERSION));
   }
   return message;
 }

@@ -3,6 +3,7 @@ import type { ContextReport, PhaseProgress } from '../../backend/protocol.ts';
 import type { Command } from '../commands.ts';
 import type { SessionEvent } from '../events.ts';
 import { bytes, count, counted, duration, percent, phaseTitle, progressFigures, short } from '../format.ts';
+import { t } from '../l10n.ts';
 
 export interface StatusState {
   /** What is going on: nothing, work with or without figures yet, an answer, or no backend. */
@@ -36,8 +37,6 @@ export function reduceStatus(state: StatusState, event: SessionEvent): StatusSta
     case 'backend':
       if (event.state === 'failed') return { ...state, phase: 'error', progress: null };
       return state.phase === 'error' ? { ...state, phase: 'idle' } : state;
-    case 'folders':
-      return event.open ? state : initialStatus;
   }
 }
 
@@ -55,8 +54,13 @@ export function statusView(state: StatusState): StatusView {
   const { context, progress } = state;
   const budget = context ? `${short(context.tokens)}/${short(context.budget)}` : 'RepoWave';
   const inContext = context
-    ? `${count(context.tokens)} of ${counted(context.budget, 'token')} in context, ${counted(context.files, 'file')}`
-    : 'Nothing is read yet: the first question reads the repository';
+    ? t(
+        '{0} of {1} in context, {2}',
+        count(context.tokens),
+        counted(context.budget, 'token'),
+        counted(context.files, 'file'),
+      )
+    : t('Nothing is read yet: the first question reads the repository');
   const view = (text: string, now: string, command: Command, error = false): StatusView => ({
     text,
     label: `RepoWave: ${now}`,
@@ -68,13 +72,13 @@ export function statusView(state: StatusState): StatusView {
     case 'idle':
       return view(`$(telescope) ${budget}`, inContext, 'repowave.ask');
     case 'starting':
-      return view(`$(sync~spin) ${budget}`, 'Starting', 'repowave.ask');
+      return view(`$(sync~spin) ${budget}`, t('Starting'), 'repowave.ask');
     case 'answering':
-      return view(`$(loading~spin) ${budget}`, 'Answering', 'repowave.ask');
+      return view(`$(loading~spin) ${budget}`, t('Answering'), 'repowave.ask');
     case 'error':
-      return view('$(error) RepoWave', 'The backend has stopped', 'repowave.restart', true);
+      return view('$(error) RepoWave', t('The backend has stopped'), 'repowave.restart', true);
     case 'working':
-      if (!progress) return view(`$(sync~spin) ${budget}`, 'Working', 'repowave.ask');
+      if (!progress) return view(`$(sync~spin) ${budget}`, t('Working'), 'repowave.ask');
       return view(
         `${progress.phase === 'download' ? '$(cloud-download)' : '$(sync~spin)'} ${figures(progress)}`,
         `${phaseTitle(progress.phase)}: ${progressFigures(progress)}`,

@@ -1,15 +1,17 @@
 import * as vscode from 'vscode';
 import type { Command } from '../commands.ts';
+import { t } from '../l10n.ts';
 import type { Session } from '../session.ts';
 import { initialStatus, reduceStatus, statusView } from './status-model.ts';
 import type { StatusView } from './status-model.ts';
 
-const LINKS: [title: string, command: Command][] = [
-  ['Ask', 'repowave.ask'],
-  ['Read Now', 'repowave.read'],
-  ['Cancel', 'repowave.cancel'],
-  ['Restart', 'repowave.restart'],
-  ['Log', 'repowave.showLog'],
+const links = (): [title: string, command: Command][] => [
+  [t('Ask'), 'repowave.ask'],
+  [t('Read Now'), 'repowave.read'],
+  [t('Cancel'), 'repowave.cancel'],
+  [t('Model'), 'repowave.selectModel'],
+  [t('Restart'), 'repowave.restart'],
+  [t('Log'), 'repowave.showLog'],
 ];
 
 /** The status bar item: tokens in context and budget, and what is going on. */
@@ -33,8 +35,10 @@ function show(item: vscode.StatusBarItem, view: StatusView): void {
   item.command = view.command;
   item.accessibilityInformation = { label: view.label, role: 'button' };
   item.backgroundColor = view.error ? new vscode.ThemeColor('statusBarItem.errorBackground') : undefined;
-  const links = LINKS.map(([title, command]) => `[${title}](command:${command})`).join(' · ');
-  const tooltip = new vscode.MarkdownString([...view.tooltip, links].join('\n\n'));
-  tooltip.isTrusted = { enabledCommands: LINKS.map(([, command]) => command) };
+  const line = links()
+    .map(([title, command]) => `[${title}](command:${command})`)
+    .join(' · ');
+  const tooltip = new vscode.MarkdownString([...view.tooltip, line].join('\n\n'));
+  tooltip.isTrusted = { enabledCommands: links().map(([, command]) => command) };
   item.tooltip = tooltip;
 }

@@ -5,9 +5,11 @@ import type {
   ContextReport,
   ExcludedFile,
   IndexResult,
+  Passage,
   PhaseProgress,
 } from '../../backend/protocol.ts';
 import type { Activity, Problem, SessionEvent } from '../events.ts';
+import type { Welcome } from '../first-run/welcome.ts';
 
 /** The chat forgets older turns: it is no archive, and all of it goes to the webview. */
 const MAX_TURNS = 30;
@@ -32,6 +34,7 @@ export interface Turn {
   answer: string;
   progress: PhaseProgress | null;
   citations: Citation[];
+  passages: Passage[];
   scope: Scope | null;
   ttftMs: number | null;
   decodeTokensPerSecond: number | null;
@@ -39,17 +42,30 @@ export interface Turn {
   problem: Problem | null;
 }
 
+/** An answer, or the sentence of it with this index in `passages`. */
+export interface EvidencePlace {
+  turn: number;
+  passage: number | null;
+}
+
 export interface ChatState {
-  folderOpen: boolean;
+  /** What stands there while there are no turns. */
+  welcome: Welcome | null;
   turns: Turn[];
   scope: Scope | null;
+  /** Whose evidence is shown; its turn may be gone. */
+  shown: EvidencePlace | null;
   /** Given to the next turn. */
   nextId: number;
 }
 
-export const initialChat: ChatState = { folderOpen: true, turns: [], scope: null, nextId: 1 };
+export const initialChat: ChatState = { welcome: null, turns: [], scope: null, shown: null, nextId: 1 };
 
-export type ChatEvent = SessionEvent | { type: 'clear' };
+export type ChatEvent =
+  | SessionEvent
+  | { type: 'clear' }
+  | { type: 'show'; place: EvidencePlace }
+  | { type: 'welcome'; welcome: Welcome };
 
 export function reduceChat(state: ChatState, event: ChatEvent): ChatState {
   switch (event.type) {
@@ -68,15 +84,17 @@ export function reduceChat(state: ChatState, event: ChatEvent): ChatState {
       }
       break;
     case 'answered':
-      return withScope(updateLast(state, answered(event.result)), event.result.context);
+      return withScope(showLast(updateLast(state, answered(event.result))), event.result.context);
     case 'read':
       return withScope(updateLast(state, read(event.result)), event.result.context);
     case 'cancelled':
       return updateLast(state, { status: 'cancelled', progress: null });
     case 'failed':
       return updateLast(state, { status: 'failed', progress: null, problem: event.problem });
-    case 'folders':
-      return { ...state, folderOpen: event.open };
+    case 'welcome':
+      return { ...state, welcome: event.welcome };
+    case 'show':
+      return { ...state, shown: event.place };
     case 'clear':
       return { ...state, turns: state.turns.filter(({ status }) => status === 'working') };
     case 'backend':
@@ -92,6 +110,7 @@ function start(state: ChatState, activity: Activity): ChatState {
     answer: '',
     progress: null,
     citations: [],
+    passages: [],
     scope: null,
     ttftMs: null,
     decodeTokensPerSecond: null,
@@ -108,9 +127,16 @@ function updateLast(state: ChatState, change: Partial<Turn>): ChatState {
   return { ...state, turns: [...state.turns.slice(0, -1), { ...last, ...change }] };
 }
 
-function answered({ answer, citations, timing, finish }: AskResult): Partial<Turn> {
+/** The evidence of a new answer is shown at once. */
+function showLast(state: ChatState): ChatState {
+  const last = state.turns.at(-1);
+  return last?.status === 'done' ? { ...state, shown: { turn: last.id, passage: null } } : state;
+}
+
+function answered({ answer, citations, passages, timing, finish }: AskResult): Partial<Turn> {
   const { ttftMs, decodeTokensPerSecond } = timing;
-  return { status: 'done', progress: null, answer, citations, ttftMs, decodeTokensPerSecond, finish };
+  const done = { status: 'done', progress: null, finish } as const;
+  return { ...done, answer, citations, passages, ttftMs, decodeTokensPerSecond };
 }
 
 function read({ context }: IndexResult): Partial<Turn> {

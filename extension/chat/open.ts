@@ -2,18 +2,21 @@ import fs from 'node:fs/promises';
 import path from 'node:path';
 import * as vscode from 'vscode';
 import type { Citation } from '../../backend/protocol.ts';
+import { t } from '../l10n.ts';
 import { resolveInside } from './inside.ts';
 
 /** Opens an editor at a cited place. A path that leads out of the repository is refused. */
 export async function openCitation(root: string, { file, startLine, endLine }: Citation): Promise<void> {
   const target = resolveInside(root, file);
   if (!target || !(await staysInside(root, target))) {
-    void vscode.window.showWarningMessage(`${file} is not in the folder any more, so it cannot be shown.`);
+    void vscode.window.showWarningMessage(
+      t('{0} is not in the folder any more, so it cannot be shown.', file),
+    );
     return;
   }
   const document = await openText(target);
   if (!document) {
-    void vscode.window.showWarningMessage(`${file} is gone or no text any more, so it cannot be shown.`);
+    void vscode.window.showWarningMessage(t('{0} is gone or no text any more, so it cannot be shown.', file));
     return;
   }
   const last = document.lineAt(Math.min(endLine, document.lineCount) - 1);

@@ -1,11 +1,10 @@
 import * as vscode from 'vscode';
-import { localFolders } from '../folders.ts';
 import type { Session } from '../session.ts';
 import { showError } from '../show-error.ts';
 import { chatHtml } from './html.ts';
 import type { FromWebview, ToWebview } from './messages.ts';
 import { initialChat, reduceChat } from './model.ts';
-import type { ChatEvent, ChatState } from './model.ts';
+import type { ChatEvent, ChatState, EvidencePlace } from './model.ts';
 import { openCitation } from './open.ts';
 
 const VIEW = 'repowave.chat';
@@ -23,14 +22,17 @@ export function registerChat(
   extension.subscriptions.push(
     vscode.window.registerWebviewViewProvider(VIEW, chat),
     session.onEvent((event) => chat.update(event)),
-    vscode.workspace.onDidChangeWorkspaceFolders(() => chat.updateFolders()),
   );
-  chat.updateFolders();
   return chat;
 }
 
 /** The chat view. Its state lives here, so that the webview can come and go. */
 export class Chat implements vscode.WebviewViewProvider {
+  readonly #changes = new vscode.EventEmitter<void>();
+  readonly onChange = this.#changes.event;
+  readonly #glances = new vscode.EventEmitter<EvidencePlace | null>();
+  /** A sentence that the user looks at, or no more. */
+  readonly onGlance = this.#glances.event;
   #state: ChatState = initialChat;
   #webview: vscode.Webview | undefined;
   #post: NodeJS.Timeout | undefined;
@@ -52,7 +54,9 @@ export class Chat implements vscode.WebviewViewProvider {
     );
     // A hidden webview loses its page; when it comes back it says `ready` again.
     view.onDidChangeVisibility(() => {
-      if (!view.visible) this.#webview = undefined;
+      if (view.visible) return;
+      this.#webview = undefined;
+      this.#glances.fire(null);
     });
     view.onDidDispose(() => (this.#webview = undefined));
     webview.html = chatHtml(webview, this.extensionUri);
@@ -69,14 +73,20 @@ export class Chat implements vscode.WebviewViewProvider {
     this.update({ type: 'clear' });
   }
 
-  updateFolders(): void {
-    this.update({ type: 'folders', open: localFolders().length > 0 });
+  /** Shows the evidence of an answer or of one of its sentences. */
+  show(place: EvidencePlace): void {
+    this.update({ type: 'show', place });
+  }
+
+  get state(): ChatState {
+    return this.#state;
   }
 
   update(event: ChatEvent): void {
     const before = this.#state;
     this.#state = reduceChat(before, event);
     if (this.#state === before) return;
+    this.#changes.fire();
     this.#post ??= setTimeout(() => this.#sendState(), POST_INTERVAL_MS);
   }
 
@@ -110,12 +120,24 @@ export class Chat implements vscode.WebviewViewProvider {
         return this.#open(message);
       case 'remedy':
         return this.#remedy(message);
+      case 'show':
+        return this.show(message.place);
+      case 'glance':
+        return this.#glances.fire(message.place);
+      case 'command':
+        // The page may run what stands on its buttons, and nothing else.
+        if (this.#state.welcome?.actions.some(({ command }) => command === message.command))
+          await vscode.commands.executeCommand(message.command);
     }
   }
 
   async #open({ turn, citation }: Extract<FromWebview, { type: 'open' }>): Promise<void> {
     const root = this.#state.turns.find(({ id }) => id === turn)?.activity.root;
-    if (root) await openCitation(root, citation);
+    if (!root) return;
+    if (this.#state.shown?.turn !== turn) this.show({ turn, passage: null });
+    await openCitation(root, citation);
+    // A step of the walkthrough.
+    await vscode.commands.executeCommand('setContext', 'repowave.evidenceOpened', true);
   }
 
   async #remedy({ turn, remedy }: Extract<FromWebview, { type: 'remedy' }>): Promise<void> {
@@ -128,8 +150,9 @@ export class Chat implements vscode.WebviewViewProvider {
         return;
       case 'log':
         return this.log.show();
-      case 'openFolder':
-        await vscode.commands.executeCommand('workbench.action.files.openFolder');
+      case 'selectModel':
+        await vscode.commands.executeCommand('repowave.selectModel');
+        return;
     }
   }
 }

@@ -12,6 +12,8 @@ export interface DepthMeasurement {
   /** Where the segments of the plans lie. */
   folder: string;
   plans: Plan[];
+  /** Whether attention keeps account of what it does, by plan; always when it is not given. */
+  evidence?: boolean[];
   /** Tokens decoded while the clock runs. */
   tokens: number;
   /** How often each plan gets its turn. */
@@ -47,8 +49,9 @@ async function main(measurement: DepthMeasurement): Promise<void> {
     for (const [index, plan] of plans.entries()) {
       const result = results[index]!;
       session.reset(viewsOf(plan, open));
-      result.samples.push(await decode(session, next, measurement.tokens));
-      result.attentionBytesPerToken = Math.round(session.attentionReport().bytesPerStep);
+      const evidence = measurement.evidence?.[index] ?? true;
+      result.samples.push(await decode(session, next, measurement.tokens, evidence));
+      if (evidence) result.attentionBytesPerToken = Math.round(session.attentionReport().bytesPerStep);
     }
   }
   session.close();
@@ -66,10 +69,15 @@ function viewsOf(plan: Plan, open: (name: string) => NativeSegment): View[] {
   }));
 }
 
-/** @returns tokens per second of an answer, its evidence being taken as in the product */
-async function decode(session: NativeSession, next: TokenSource, tokens: number): Promise<number> {
+/** @returns tokens per second of an answer, its evidence being taken as in the product, or not at all */
+async function decode(
+  session: NativeSession,
+  next: TokenSource,
+  tokens: number,
+  evidence: boolean,
+): Promise<number> {
   await session.forward(next(QUESTION), POSITION, true);
-  session.startEvidence();
+  if (evidence) session.startEvidence();
   // As llama-bench does before it decodes.
   await session.forward(next(1), POSITION + QUESTION, true);
   const start = performance.now();

@@ -16,6 +16,7 @@ const cases: Record<string, (options: SuiteOptions) => Promise<Figure[]>> = {
   '32k': (options) => againstPeer('32k', options),
   '128k': (options) => againstPeer('128k', options),
   scaling,
+  evidence: evidenceCost,
   'peer-check': checkPeer,
 };
 
@@ -72,6 +73,31 @@ async function scaling(options: SuiteOptions): Promise<Figure[]> {
         conditions: { ...conditionsOf(options, plans[index]!, result, index), tokens, rounds },
       }),
     );
+  });
+}
+
+/** The same decoding with and without the record of what was read, in turn. */
+async function evidenceCost(options: SuiteOptions): Promise<Figure[]> {
+  if (options.peerOnly) return [];
+  const [rounds, tokens] = options.quick ? [4, 64] : [10, 128];
+  const model = await modelPath(options.model);
+  const plan = planFor(DEPTHS['32k']);
+  return withTemporaryFolder(async (folder) => {
+    options.say('decode evidence: writing synthetic segments');
+    await writeSegments(folder, model, [plan]);
+    options.say('decode evidence: decoding with and without');
+    const { threads } = options;
+    const plans = [plan, plan];
+    const result = await measureOurs({
+      ...{ folder, plans, evidence: [true, false], tokens, rounds, threads, model },
+    });
+    const [withEvidence, without] = result.plans.map(({ samples }) => samples);
+    const figure = compare({
+      ...{ suite: 'decode', case: 'evidence', metric: 'tokensPerSecond', unit: 'tokens/s' },
+      ...{ ours: withEvidence ?? [], peer: without ?? [], peerName: 'RepoWave without evidence' },
+      conditions: { ...conditionsOf(options, plan, result), tokens, rounds },
+    });
+    return [figure];
   });
 }
 

@@ -446,6 +446,42 @@ export class VSCode {
 
   // --- evidence
 
+  /**
+   * The lines of the visible editor that an extension has decorated, with the style of the bar on their left.
+   * @returns {Promise<Record<number, string>>}
+   */
+  async decoratedLines() {
+    return this.page.locator('.editor-instance:visible .monaco-editor').evaluate((editor) => {
+      /** @param {Element} line */
+      const top = (line) => /** @type {HTMLElement} */ (line).style.top;
+      const numbers = [...editor.querySelectorAll('.margin-view-overlays > div')];
+      const lines = [...editor.querySelectorAll('.view-overlays > div')].flatMap((line) => {
+        const decoration = line.querySelector('[class*="TextEditorDecorationType"]');
+        const number = numbers.find((other) => top(other) === top(line))?.textContent;
+        return decoration ? [[Number(number), getComputedStyle(decoration).borderLeftStyle]] : [];
+      });
+      return Object.fromEntries(lines);
+    });
+  }
+
+  /** The badge of a file in the explorer, empty if it has none. @param {string} name */
+  async explorerBadge(name) {
+    const label = this.page.locator(
+      `.explorer-folders-view .monaco-list-row[aria-label^="${name}"] .monaco-icon-label`,
+    );
+    const content = await label.evaluate((element) => getComputedStyle(element, '::after').content);
+    return content === 'none' ? '' : content.replaceAll('"', '');
+  }
+
+  /** What the hover over the first words of a line of the visible editor says. @param {string} text of the line */
+  async editorHover(text) {
+    const line = this.page.locator('.editor-instance:visible .view-line', { hasText: text }).first();
+    await line.hover({ position: { x: 60, y: 8 } });
+    const hover = this.page.locator('.monaco-hover:visible').first();
+    await hover.waitFor();
+    return hover.innerText();
+  }
+
   /** @param {string} name @returns {Promise<string>} the file's path */
   async screenshot(name) {
     const file = path.join(this.artifactsDir, `${name}.png`);

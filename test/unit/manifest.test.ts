@@ -1,8 +1,14 @@
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { commands } from '../../extension/commands.ts';
+import { HEAT_LEVELS, HEAT_MAP } from '../../extension/evidence/model.ts';
 import { readSettings } from '../../extension/settings.ts';
+
+interface Setting {
+  default: unknown;
+  scope: string;
+  markdownDescription: string;
+}
 
 interface Manifest {
   icon: string;
@@ -15,20 +21,27 @@ interface Manifest {
     keybindings: { command: string }[];
     menus: Record<string, { command: string }[]>;
     viewsContainers: Record<string, { icon: string }[]>;
-    configuration: {
-      properties: Record<string, { default: unknown; scope: string; markdownDescription: string }>;
-    };
+    colors: { id: string }[];
+    views: Record<string, { id: string }[]>;
+    viewsWelcome: { view: string }[];
+    configuration: { title: string; properties: Record<string, Setting> }[];
   };
 }
 
 const root = new URL('../../', import.meta.url);
 const manifest = JSON.parse(readFileSync(new URL('package.json', root), 'utf8')) as Manifest;
 const { contributes } = manifest;
-const settings = contributes.configuration.properties;
+const groups = contributes.configuration;
+const settings = Object.assign({}, ...groups.map(({ properties }) => properties)) as Record<string, Setting>;
+/** Read from the source: what commands do needs VS Code. */
+const commands = Array.from(
+  readFileSync(new URL('extension/commands.ts', root), 'utf8').matchAll(/^ {2}'(repowave\.[\w.]+)':/gm),
+  ([, name = '']) => name,
+);
 
 test('every command of the manifest is handled, and the other way round', () => {
   const contributed = contributes.commands.map(({ command }) => command);
-  assert.deepEqual(contributed.sort(), Object.keys(commands).sort());
+  assert.deepEqual(contributed.sort(), [...commands].sort());
 });
 
 test('every command has a title and the product as its category', () => {
@@ -40,7 +53,7 @@ test('every command has a title and the product as its category', () => {
 
 test('key bindings and menus name commands that exist', () => {
   for (const { command } of [...contributes.keybindings, ...Object.values(contributes.menus).flat()]) {
-    assert.ok(command in commands, command);
+    assert.ok(commands.includes(command), command);
   }
 });
 
@@ -52,10 +65,17 @@ test('the settings of the manifest are those that the code reads, with an explan
       return undefined;
     },
   });
+  // The editors' heat map asks for its setting by itself.
+  read.push(`repowave.${HEAT_MAP}`);
   assert.deepEqual(read.sort(), Object.keys(settings).sort());
   for (const [name, { scope, markdownDescription }] of Object.entries(settings)) {
     assert.ok(scope && markdownDescription, name);
   }
+});
+
+test('the settings are few, in five groups', () => {
+  assert.equal(groups.length, 5);
+  assert.ok(Object.keys(settings).length <= 20);
 });
 
 test('a folder that is not trusted cannot choose the model file', () => {
@@ -74,4 +94,15 @@ test('the pictures that the manifest names exist', () => {
     .flat()
     .map(({ icon }) => icon);
   for (const file of [manifest.icon, ...icons]) assert.ok(existsSync(new URL(file, root)), file);
+});
+
+test('the heat map has a colour for each of its levels, for its bar and for what was edited', () => {
+  const levels = Array.from({ length: HEAT_LEVELS }, (_, level) => `repowave.heat.${level}`);
+  const colours = contributes.colors.map(({ id }) => id).filter((id) => id.startsWith('repowave.heat.'));
+  assert.deepEqual(colours.sort(), [...levels, 'repowave.heat.border', 'repowave.heat.edited'].sort());
+});
+
+test('a welcome is for a view that there is', () => {
+  const views = Object.values(contributes.views).flatMap((list) => list.map(({ id }) => id));
+  for (const { view } of contributes.viewsWelcome) assert.ok(views.includes(view), view);
 });

@@ -71,10 +71,6 @@ test('a backend that has stopped is an error until it starts again', () => {
   assert.equal(after(started, read, backend('failed'), backend('starting')).error, false);
 });
 
-test('closing the folder forgets its figures', () => {
-  assert.equal(after(started, read, { type: 'folders', open: false }).text, '$(telescope) RepoWave');
-});
-
 test('numbers are short, and round the right way', () => {
   assert.deepEqual([0, 999, 1000, 999_499, 999_500, 1_310_000].map(short), [
     '0',

@@ -8,6 +8,8 @@
  *   fail     is refused with an error for users
  *   settings is answered with the model and the patterns that came with it
  *   else     is answered, with citations
+ *
+ * Of its models `tiny` is there, `slow` is downloaded until it is cancelled, and `closed` has a licence to be accepted.
  */
 import { createServer } from 'node:http';
 import {
@@ -25,6 +27,7 @@ import {
   PROTOCOL_VERSION,
   TOKEN_VARIABLE,
 } from '../../backend/protocol.ts';
+import { registerModels } from './fake-models.mjs';
 import { exactAttention } from '../fixtures/exact-attention.mjs';
 
 /** @import { AskParams, AskResult, Citation, Progress, ProgressParams } from '../../backend/protocol.ts' */
@@ -45,6 +48,22 @@ const CITATIONS = [
   { file: 'src/ignore.ts', startLine: 29, endLine: 35, mass: 0.62 },
   { file: 'src/constants.ts', startLine: 2, endLine: 5, mass: 0.21 },
   { file: '../secret.txt', startLine: 1, endLine: 1, mass: 0.01 },
+];
+
+/** @param {string} text @param {Citation[]} citations */
+const passage = (text, citations) => {
+  const start = ANSWER.join('').indexOf(text);
+  return { start, end: start + text.length, citations };
+};
+const PASSAGES = [
+  passage('The function `decideIgnore` in src/ignore.ts:29 decides it.', [
+    { file: 'src/ignore.ts', startLine: 29, endLine: 35, mass: 0.7 },
+  ]),
+  passage('It checks, from cheap to dear:', []),
+  passage('1. whether a folder of the path is one of the **built-in folders**,', [
+    { file: 'src/ignore.ts', startLine: 31, endLine: 31, mass: 0.4 },
+    { file: 'src/constants.ts', startLine: 2, endLine: 2, mass: 0.3 },
+  ]),
 ];
 
 const context = {
@@ -116,12 +135,14 @@ sockets.on('connection', (socket) => {
       finish: 'stop',
       missed: [],
       ...exactAttention,
+      passages: words === ANSWER ? PASSAGES : [],
     };
   }
 
   connection.onInitialize(() => ({ capabilities: {} }));
   connection.onRequest(AskRequest, ask);
   connection.onRequest(IndexRequest, () => ({ context, timing, memory }));
+  registerModels(connection, report);
   connection.listen();
 });
 

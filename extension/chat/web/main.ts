@@ -1,5 +1,7 @@
 import './chat.css';
 import { count } from '../../format.ts';
+import type { Welcome } from '../../first-run/welcome.ts';
+import { t, useBundle } from '../../l10n.ts';
 import type { FromWebview, ToWebview } from '../messages.ts';
 import type { ChatState, Scope } from '../model.ts';
 import { button, element, icon } from './dom.ts';
@@ -11,14 +13,15 @@ declare function acquireVsCodeApi(): {
   setState(state: { draft: string }): void;
 };
 
-const SUGGESTIONS = [
-  'What does this project do?',
-  'Where does the program start?',
-  'How are the tests organised?',
+const suggestedQuestions = () => [
+  t('What does this project do?'),
+  t('Where does the program start?'),
+  t('How are the tests organised?'),
 ];
 /** Within this many pixels of its end the transcript follows the answer. */
 const NEAR_END = 24;
 
+useBundle(JSON.parse(document.getElementById('l10n')?.textContent ?? '{}') as Record<string, string>);
 const vscode = acquireVsCodeApi();
 const post = (message: FromWebview) => vscode.postMessage(message);
 const byId = <T extends HTMLElement>(id: string) => document.getElementById(id) as T;
@@ -54,6 +57,12 @@ question.addEventListener('input', () => draftChanged());
 
 addEventListener('keydown', (event) => {
   if (event.key === 'Escape' && busy) post({ type: 'cancel' });
+});
+
+document.addEventListener('selectionchange', () => {
+  const { isCollapsed, focusNode } = getSelection() ?? {};
+  if (isCollapsed !== false || !focusNode) return;
+  for (const turn of turns.values()) turn.select(focusNode);
 });
 
 setInterval(() => {
@@ -114,7 +123,7 @@ function showTurns(state: ChatState): void {
     turns.delete(id);
   }
   transcript.querySelector('.empty')?.remove();
-  if (state.turns.length === 0) transcript.append(empty(state.folderOpen));
+  if (state.turns.length === 0) transcript.append(...empty(state.welcome));
   for (const turn of state.turns) {
     let view = turns.get(turn.id);
     if (!view) {
@@ -123,25 +132,28 @@ function showTurns(state: ChatState): void {
       transcript.append(view.root);
     }
     view.update(turn);
+    view.showPassage(state.shown?.turn === turn.id ? state.shown.passage : null);
   }
 }
 
-function empty(folderOpen: boolean): HTMLElement {
-  const about = folderOpen
-    ? 'It reads every file of this folder with a model on your own machine, and answers with the lines that the answer rests on.'
-    : 'RepoWave answers questions about a folder: please open one.';
-  const openFolder = () => post({ type: 'remedy', turn: 0, remedy: 'openFolder' });
-  const actions = folderOpen
-    ? element('div', 'suggestions', ...SUGGESTIONS.map((text) => button('', () => ask(text), text)))
-    : button('action primary', openFolder, 'Open Folder');
-  return element(
-    'div',
-    'empty',
-    icon('waves'),
-    element('h1', '', 'Ask the repository'),
-    element('p', '', about),
-    actions,
+function empty(welcome: Welcome | null): HTMLElement[] {
+  if (!welcome) return [];
+  const { heading, text, suggestions, actions } = welcome;
+  const questions = suggestions ? suggestedQuestions().map((each) => button('', () => ask(each), each)) : [];
+  const buttons = actions.map(({ label, command }, i) =>
+    button(`action ${i === 0 ? 'primary' : ''}`, () => post({ type: 'command', command }), label),
   );
+  return [
+    element(
+      'div',
+      'empty',
+      icon('waves'),
+      element('h1', '', heading),
+      element('p', '', text),
+      element('div', 'suggestions', ...questions),
+      element('div', 'actions', ...buttons),
+    ),
+  ];
 }
 
 function showScope(context: Scope | null): void {
@@ -153,11 +165,11 @@ function showScope(context: Scope | null): void {
   summary.textContent = text;
   const items = context.excluded.map(({ file, reason }) => element('li', '', `${file}: ${reason}`));
   const more = context.leftOut - context.excluded.length;
-  list.replaceChildren(...items, ...(more > 0 ? [element('li', '', `and ${count(more)} more`)] : []));
+  list.replaceChildren(...items, ...(more > 0 ? [element('li', '', t('and {0} more', count(more)))] : []));
 }
 
 function showSend(): void {
-  const label = busy ? 'Cancel (Escape)' : 'Ask (Enter)';
+  const label = busy ? t('Cancel (Escape)') : t('Ask (Enter)');
   send.disabled = !busy && !question.value.trim();
   if (send.title === label) return;
   send.title = label;

@@ -2,34 +2,57 @@
 import type { Citation } from '../../../backend/protocol.ts';
 import type { Remedy } from '../../events.ts';
 import { count, counted, percent, phaseTitle, progressFigures } from '../../format.ts';
+import { t } from '../../l10n.ts';
 import { placeOf } from '../links.ts';
 import type { FromWebview } from '../messages.ts';
 import type { Scope, Turn } from '../model.ts';
 import { button, element } from './dom.ts';
 import { linkCitations, showMarkdown } from './markdown.ts';
+import { Passages } from './passages.ts';
 
 type Post = (message: FromWebview) => void;
 
-const REMEDIES: Record<Remedy, string> = {
-  retry: 'Try Again',
-  restart: 'Restart Backend',
-  log: 'Show Log',
-  openFolder: 'Open Folder',
-};
+const remedies = (): Record<Remedy, string> => ({
+  retry: t('Try Again'),
+  restart: t('Restart Backend'),
+  log: t('Show Log'),
+  selectModel: t('Select Model…'),
+});
 
 export class TurnElement {
   readonly root = element('article', 'turn');
   readonly #answer = element('div', 'answer');
   readonly #progress = element('div', 'progress');
   readonly #footer = element('div');
+  #passages: Passages | undefined;
   #shown = '';
+
+  private readonly id: number;
 
   constructor(
     turn: Turn,
     private readonly post: Post,
   ) {
+    this.id = turn.id;
     if (turn.activity.kind === 'ask') this.root.append(element('p', 'question', turn.activity.question));
     this.root.append(this.#answer, this.#progress, this.#footer);
+    const point = ({ target }: Event) => this.#passages?.point(target as Node);
+    const leave = () => this.#passages?.point(null);
+    this.#answer.addEventListener('pointerover', point);
+    this.#answer.addEventListener('pointerleave', leave);
+    this.#answer.addEventListener('focusin', point);
+    this.#answer.addEventListener('focusout', leave);
+  }
+
+  /** The user has selected text: the evidence of its sentence is shown. */
+  select(node: Node): void {
+    const passage = this.#passages?.at(node) ?? null;
+    if (passage !== null) this.#showEvidence(passage);
+  }
+
+  /** Null: the whole answer's evidence is shown, or another one's. */
+  showPassage(passage: number | null): void {
+    this.#passages?.show(passage);
   }
 
   update(turn: Turn): void {
@@ -45,7 +68,16 @@ export class TurnElement {
     linkCitations(this.#answer, turn.citations, ({ text, link }) =>
       link ? this.#link('link', turn, link, text) : element('span', '', text),
     );
+    this.#passages = new Passages(this.#answer, turn.answer, turn.passages, {
+      show: (passage) => this.#showEvidence(passage),
+      glance: (passage) =>
+        this.post({ type: 'glance', place: passage === null ? null : { turn: turn.id, passage } }),
+    });
     this.#footer.replaceChildren(...this.#ending(turn));
+  }
+
+  #showEvidence(passage: number | null): void {
+    this.post({ type: 'show', place: { turn: this.id, passage } });
   }
 
   #ending(turn: Turn): HTMLElement[] {
@@ -68,7 +100,14 @@ export class TurnElement {
       source.title = mass === undefined ? placeOf(citation) : `${placeOf(citation)}\n${attention(mass)}`;
       return element('li', '', source);
     });
-    return element('section', 'sources', element('h2', '', 'Sources'), element('ul', '', ...items));
+    const honest = element('p', 'note', t('Attention is what was read, not proof.'));
+    return element(
+      'section',
+      'sources',
+      element('h2', '', t('Sources')),
+      element('ul', '', ...items),
+      honest,
+    );
   }
 
   #link(
@@ -83,12 +122,12 @@ export class TurnElement {
   }
 
   #problem(turn: Turn): HTMLElement {
-    const { message, remedies } = turn.problem ?? { message: '', remedies: [] };
-    const actions = remedies.map((remedy, i) =>
+    const { message, remedies: offered } = turn.problem ?? { message: '', remedies: [] };
+    const actions = offered.map((remedy, i) =>
       button(
         `action ${i === 0 ? 'primary' : ''}`,
         () => this.post({ type: 'remedy', turn: turn.id, remedy }),
-        REMEDIES[remedy],
+        remedies()[remedy],
       ),
     );
     const box = element('div', 'problem', element('p', '', message), element('div', 'actions', ...actions));
@@ -103,7 +142,7 @@ function showProgress(target: HTMLElement, { status, progress, answer }: Turn): 
   if (!progress) {
     // main.ts counts its seconds.
     if (!target.dataset.since) target.dataset.since = String(Date.now());
-    target.replaceChildren(element('span', 'title', 'Starting'), ' ', element('span', 'seconds', '0s'));
+    target.replaceChildren(element('span', 'title', t('Starting')), ' ', element('span', 'seconds', '0s'));
     return;
   }
   delete target.dataset.since;
@@ -122,14 +161,14 @@ function showProgress(target: HTMLElement, { status, progress, answer }: Turn): 
 }
 
 function noteOf(turn: Turn): string {
-  if (turn.status === 'cancelled') return turn.answer ? 'Stopped here.' : 'Cancelled.';
-  if (turn.scope) return `The repository is read: ${scopeText(turn.scope)}.`;
+  if (turn.status === 'cancelled') return turn.answer ? t('Stopped here.') : t('Cancelled.');
+  if (turn.scope) return t('The repository is read: {0}.', scopeText(turn.scope));
   if (turn.status !== 'done') return '';
   return [
-    turn.finish === 'length' ? 'The answer is as long as it can be' : '',
-    turn.finish === 'repetition' ? 'Ended because it repeated itself' : '',
-    turn.ttftMs === null ? '' : `First word after ${(turn.ttftMs / 1000).toFixed(1)} s`,
-    turn.decodeTokensPerSecond ? `${count(turn.decodeTokensPerSecond)} tokens/s` : '',
+    turn.finish === 'length' ? t('The answer is as long as it can be') : '',
+    turn.finish === 'repetition' ? t('Ended because it repeated itself') : '',
+    turn.ttftMs === null ? '' : t('First word after {0} s', (turn.ttftMs / 1000).toFixed(1)),
+    turn.decodeTokensPerSecond ? t('{0} tokens/s', count(turn.decodeTokensPerSecond)) : '',
   ]
     .filter(Boolean)
     .join(' · ');
@@ -137,10 +176,15 @@ function noteOf(turn: Turn): string {
 
 /** `41,203 tokens, 120 files, 12 left out` */
 export function scopeText({ tokens, coverage, files, leftOut }: Scope): string {
-  const share = coverage < 1 ? `, ${Math.floor(100 * coverage)}% of them read` : '';
-  return `${counted(tokens, 'token')}${share}, ${counted(files, 'file')}, ${count(leftOut)} left out`;
+  const parts = [
+    counted(tokens, 'token'),
+    coverage < 1 ? t('{0}% of them read', Math.floor(100 * coverage)) : '',
+    counted(files, 'file'),
+    t('{0} left out', count(leftOut)),
+  ];
+  return parts.filter(Boolean).join(', ');
 }
 
 function attention(mass: number): string {
-  return `${Math.round(100 * mass)}% of the attention that the answer paid to the repository`;
+  return t('{0}% of the attention that the answer paid to the repository', Math.round(100 * mass));
 }
