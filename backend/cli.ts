@@ -16,7 +16,7 @@ import {
   type Mode,
   type RepositoryParams,
 } from './protocol.ts';
-import { readQuestions, runAsk, runIndex } from './terminal/ask.ts';
+import { readQuestions, requireFiles, runAsk, runIndex } from './terminal/ask.ts';
 import { PhaseDisplay } from './terminal/phases.ts';
 import { doctorReport, modelsReport } from './terminal/report.ts';
 import { gateParams, type GateOptions } from './terminal/gate.ts';
@@ -121,8 +121,10 @@ function fromCaller(file: string): string {
 function repositoryParams(options: RepositoryOptions): RepositoryParams {
   const { repo, model, mode, ram, gpu, disk, focus, include, exclude } = options;
   const isPath = model !== undefined && (/[/\\]/.test(model) || model.endsWith('.gguf'));
+  const root = repo === undefined ? process.cwd() : fromCaller(repo);
+  requireFiles(focus, root);
   return {
-    root: repo === undefined ? process.cwd() : fromCaller(repo),
+    root,
     model: isPath ? fromCaller(model) : model,
     mode,
     include,

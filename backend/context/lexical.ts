@@ -77,8 +77,11 @@ export class LexicalIndex {
  */
 export function terms(text: string): string[] {
   const found: string[] = [];
-  for (const [compound] of text.matchAll(/[\p{L}_$][\p{L}\p{N}_$]*(?:-[\p{L}\p{N}_$]+)+/gu))
-    found.push(compound.toLowerCase());
+  // Found with the numbers in front of it: to look for its first letter at every place takes quadratic time.
+  for (const [run] of text.matchAll(/[\p{L}\p{N}_$]+(?:-[\p{L}\p{N}_$]+)*/gu)) {
+    const compound = run.replace(/^[\p{N}-]+/u, '');
+    if (compound.includes('-')) found.push(compound.toLowerCase());
+  }
   for (const [word] of text.matchAll(/[\p{L}_$][\p{L}\p{N}_$]*|\p{N}+/gu)) {
     const parts = word.match(/\p{Lu}+(?!\p{Ll})|\p{Lu}?[\p{Ll}\p{Lo}]+|\p{N}+/gu) ?? [];
     if (parts.length !== 1) found.push(word.toLowerCase());

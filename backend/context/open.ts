@@ -19,11 +19,11 @@ import type { SourceFile } from '../repo/scan.ts';
 import { identityOf } from './identity.ts';
 import { readFirst, readingOrder } from './order.ts';
 import { missedFiles, partOf, type Part } from './part.ts';
-import { segmentsAt } from './paths.ts';
+import { insideRoot, segmentsAt } from './paths.ts';
 import { makeRoom } from './quota.ts';
 import { scanTree, takeSnapshot, TreeChanged, type Selection, type Snapshot } from './snapshot.ts';
 
-/** How often a tree may change while it is being read. */
+/** How often in a row a tree may change before anything of it is read. */
 const attempts = 3;
 /** The wave index beside the K/V, as a share of it: never more. */
 const indexShare = 1 / 8;
@@ -65,17 +65,17 @@ interface Hooks {
 export async function openContext(engine: Engine, params: OpenParams, hooks: Hooks): Promise<OpenContext> {
   const timing = hooks.timing ?? nothingPrefilled();
   for (let attempt = 1; ; attempt++) {
+    const before = timing.prefillTokens;
     try {
       return await openOnce(engine, params, { ...hooks, timing });
     } catch (error) {
       if (!(error instanceof TreeChanged)) throw error;
-      if (attempt === attempts) {
+      if (timing.prefillTokens > before) attempt = 0;
+      else if (attempt === attempts) {
         throw new UserError(
           'environment',
           'The repository keeps changing while it is read: ask again when it rests.',
-          {
-            cause: error,
-          },
+          { cause: error },
         );
       }
     }
@@ -89,6 +89,7 @@ async function openOnce(engine: Engine, params: OpenParams, hooks: Required<Hook
     include: params.include ?? [],
     exclude: params.exclude ?? [],
   };
+  const scannedMs = Date.now();
   const found = await scanTree(engine.storeRoot, selection, signal, (done) =>
     report({ kind: 'phase', phase: 'scan', done }),
   );
@@ -103,19 +104,26 @@ async function openOnce(engine: Engine, params: OpenParams, hooks: Required<Hook
 
   const pinned = segmentsAt(params.pin ?? [], params.root, snapshot.segments);
   const dropped = new Set(segmentsAt(params.drop ?? [], params.root, snapshot.segments));
+  refuseContradiction(pinned, dropped, snapshot);
   const order = readingOrder({
     segments: snapshot.segments,
     pinned,
     found: params.question === undefined ? [] : snapshot.lexical.rank(params.question).segments,
-    focus: params.focus ?? [],
+    focus: (params.focus ?? []).map((file) => insideRoot(file, params.root)),
     imports: snapshot.imports,
     modifiedMs: new Map(found.files.map(({ path, mtimeMs }) => [path, mtimeMs])),
-    usedMs: snapshot.usedMs,
+    askedMs: snapshot.askedMs,
     nowMs: Date.now(),
   }).filter((id) => !dropped.has(id));
   await read(runner, snapshot, order, { ...params, pinned: new Set(pinned) }, hooks);
-
   const { frame, ids, segments } = await shelved(runner, snapshot);
+  const { question, wait = 'all' } = params;
+  const stored = new Set(ids);
+  if (wait === 'all' && !order.every((id) => stored.has(id)))
+    throw new TreeChanged('what was read has left the store');
+  if (question !== undefined && areChangesRead(snapshot, found.files, stored))
+    await snapshot.noteAsked(scannedMs);
+
   const part = partOf(snapshot, ids);
   const readTokens = tokensOf(part);
   const held = new Set(snapshot.segments.flatMap(({ lines }) => lines.sources.map(({ path }) => path)));
@@ -141,6 +149,30 @@ async function openOnce(engine: Engine, params: OpenParams, hooks: Required<Hook
     timing,
     memory: () => memoryOf(readTokens * runner.model.info.kvBytesPerToken),
   };
+}
+
+/** @throws UserError `usage` when a segment is pinned and dropped */
+function refuseContradiction(
+  pinned: readonly number[],
+  dropped: ReadonlySet<number>,
+  { segments }: Pick<Snapshot, 'segments'>,
+): void {
+  const both = pinned.find((id) => dropped.has(id));
+  if (both === undefined) return;
+  const files = segments[both]!.lines.sources.map(({ path }) => path).join(', ');
+  throw new UserError('usage', `${files} cannot be pinned and dropped at once: leave out one of the two.`);
+}
+
+/** Whether all that has changed since the last question is read; what is not stays new to the next one. */
+function areChangesRead(
+  { segments, askedMs = Infinity }: Pick<Snapshot, 'segments' | 'askedMs'>,
+  files: readonly SourceFile[],
+  stored: ReadonlySet<number>,
+): boolean {
+  const unread = new Set(
+    segments.flatMap(({ lines }, id) => (stored.has(id) ? [] : lines.sources.map(({ path }) => path))),
+  );
+  return !files.some(({ path, mtimeMs }) => mtimeMs > askedMs && unread.has(path));
 }
 
 function beyondBudget({ path }: SourceFile) {
@@ -201,7 +233,7 @@ async function shelved(runner: Runner, { frame, segments }: Snapshot) {
   runner.session.reset([]);
   runner.shelf.keepOnly(new Set([frame.hash, ...segments.map(({ hash }) => hash)]));
   const stored = await runner.shelf.get(frame.hash, frame.content.length);
-  if (!stored) throw new Error(`The frame ${frame.hash} has left the store while it was in use.`);
+  if (!stored) throw new TreeChanged(`the frame ${frame.hash} has left the store`);
   const read = await Promise.all(segments.map(({ hash, tokens }) => runner.shelf.get(hash, tokens)));
   const ids = [...segments.keys()].filter((id) => read[id] !== undefined);
   return { frame: stored, ids, segments: ids.map((id) => read[id]!) };

@@ -26,14 +26,14 @@ export interface OrderInput {
   imports: ImportGraph;
   /** By file. */
   modifiedMs: ReadonlyMap<string, number>;
-  /** When the repository was asked about before. */
-  usedMs: number | undefined;
+  /** Up to when the last question has seen changes. */
+  askedMs: number | undefined;
   nowMs: number;
 }
 
 /** All segments, in the order in which a user profits from them. */
 export function readingOrder(input: OrderInput): number[] {
-  const { segments, pinned, found, focus, imports, modifiedMs, usedMs, nowMs } = input;
+  const { segments, pinned, found, focus, imports, modifiedMs, askedMs, nowMs } = input;
   const holders = holdersOf(segments);
   const of = (paths: readonly string[]) => paths.flatMap((path) => holders.get(path) ?? []);
   const newestFirst = [...modifiedMs].sort(([a, x], [b, y]) => y - x || (a < b ? -1 : 1));
@@ -42,7 +42,7 @@ export function readingOrder(input: OrderInput): number[] {
   return [
     ...new Set([
       ...pinned,
-      ...of(usedMs === undefined ? [] : modifiedAfter(usedMs)),
+      ...of(askedMs === undefined ? [] : modifiedAfter(askedMs)),
       ...found.slice(0, mostFound),
       ...of(focus),
       ...of(focus.flatMap((path) => imports[path] ?? [])),
@@ -72,7 +72,7 @@ export interface Missing {
 
 /**
  * What to read before an answer, of what is missing in the order of reading.
- * @param required segments that are read in any case
+ * @param required segments that are read in any case, beside what the question gets
  * @param isEmpty whether nothing has been read yet: something must be
  */
 export function readFirst(
@@ -84,7 +84,7 @@ export function readFirst(
   const total = missing.reduce((sum, { tokens }) => sum + tokens, 0);
   if (wait === 'all' || (wait === 'auto' && total <= wholeTokens)) return ids;
   let left = wait === 'auto' ? firstTokens : 0;
-  const chosen = missing.filter(({ id, tokens }) => (left -= tokens) >= 0 || required.has(id));
+  const chosen = missing.filter(({ id, tokens }) => required.has(id) || (left -= tokens) >= 0);
   if (chosen.length === 0 && isEmpty) return ids.slice(0, 1);
   return chosen.map(({ id }) => id);
 }

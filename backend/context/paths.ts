@@ -15,7 +15,7 @@ export function segmentsAt(
 ): number[] {
   const found = new Set<number>();
   for (const given of paths) {
-    const wanted = relative(given, root);
+    const wanted = insideRoot(given, root);
     const isIn = (file: string) => wanted === '' || file === wanted || file.startsWith(`${wanted}/`);
     let known = false;
     segments.forEach(({ lines }, id) => {
@@ -33,7 +33,8 @@ export function segmentsAt(
   return [...found].sort((a, b) => a - b);
 }
 
-function relative(given: string, root: string): string {
+/** A path that the user names, as files are named: relative to the root, with forward slashes. */
+export function insideRoot(given: string, root: string): string {
   const inside = path.relative(root, path.resolve(root, given));
   return inside.split(path.sep).join('/');
 }

@@ -50,9 +50,19 @@ function hashesOf({ manifest }: StoredState): string[] {
   return [manifest.frame.hash, ...manifest.segments.map(({ hash }) => hash)];
 }
 
+/** Bytes that are there for what was in use lately, and bytes that `evictable` never frees. */
+export function occupied(inventory: Inventory, nowMs: number): { inUse: number; fixed: number } {
+  const hashes = hashesInUse(inventory.states, nowMs);
+  const sum = (files: readonly StoredFile[]) => files.reduce((total, { bytes }) => total + bytes, 0);
+  return {
+    inUse: sum(inventory.segments.filter(({ hash }) => hashes.has(hash))),
+    fixed: inventory.bytes - sum(inventory.segments),
+  };
+}
+
 /**
- * What nobody misses: segments that no snapshot names, snapshots of another version, and of folders that are gone,
- * and what killed processes were writing.
+ * What nobody misses: segments that no snapshot names, snapshots and notes of folders that are gone, files of another
+ * version, and what killed processes were writing.
  * @param isGone whether there is no such folder any more
  */
 export function unneeded(
@@ -62,9 +72,12 @@ export function unneeded(
   const gone = inventory.states.filter(({ manifest }) => isGone(manifest.root));
   const states = inventory.states.filter((state) => !gone.includes(state));
   const named = new Set(states.flatMap(hashesOf));
-  // One that is young may belong to a snapshot that could not be written.
-  const orphans = inventory.segments.filter(
-    ({ hash, usedMs }) => !named.has(hash) && usedMs < nowMs - inUseMs,
-  );
-  return [...inventory.abandoned, ...inventory.outdated, ...gone, ...orphans];
+  const selections = new Set(states.map(({ file }) => path.basename(path.dirname(file))));
+  const orphans = [
+    ...inventory.segments.filter(({ hash }) => !named.has(hash)),
+    ...inventory.notes.filter(({ selection }) => !selections.has(selection)),
+  ];
+  // One that is young may belong to a snapshot that is about to be written, or could not be.
+  const old = orphans.filter(({ usedMs }) => usedMs < nowMs - inUseMs);
+  return [...inventory.abandoned, ...inventory.outdated, ...gone, ...old];
 }

@@ -41,6 +41,7 @@ export type Details = z.infer<typeof detailsSchema>;
 /** The states of one selection of files. */
 export class SavedSnapshots {
   readonly #name: string;
+  readonly #asked: string;
 
   /** @param selection names which files of which folder */
   constructor(
@@ -48,6 +49,7 @@ export class SavedSnapshots {
     selection: string,
   ) {
     this.#name = `snapshots/${selection}`;
+    this.#asked = `asked/${selection}`;
   }
 
   async read(state: string): Promise<{ manifest: Manifest; details: Details } | undefined> {
@@ -75,9 +77,14 @@ export class SavedSnapshots {
     await utimes(path.join(this.folder.directory, this.#file(state)), now, now).catch(() => undefined);
   }
 
-  /** When any state was in use last, in milliseconds; undefined when there is none. */
-  async lastUsedMs(): Promise<number | undefined> {
-    return (await this.#states())[0]?.usedMs;
+  /** Up to when the last question has seen changes, in milliseconds; undefined when there was none. */
+  async askedMs(): Promise<number | undefined> {
+    const text = await this.folder.read(this.#asked);
+    return text === undefined ? undefined : Number(text);
+  }
+
+  async noteAsked(ms: number): Promise<void> {
+    await this.folder.writeCache(this.#asked, String(ms));
   }
 
   /** The most recently used first. */

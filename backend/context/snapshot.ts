@@ -6,7 +6,7 @@ import { throwIfCancelled } from '../errors.ts';
 import { parseCache, serializeCache } from '../repo/cache.ts';
 import { importGraph, type ImportGraph } from '../repo/imports.ts';
 import { lineMapOf, type LineMap } from '../repo/lines.ts';
-import { pack } from '../repo/pack.ts';
+import { pack, type PackLimits } from '../repo/pack.ts';
 import { piecesOf, type Segment } from '../repo/segment.ts';
 import { scan, type Scan, type SourceFile } from '../repo/scan.ts';
 import { readText } from '../repo/text.ts';
@@ -42,8 +42,8 @@ export interface Snapshot {
   lexical: Pick<LexicalIndex, 'rank' | 'holders'>;
   /** Which files import which. */
   imports: ImportGraph;
-  /** When the repository was asked about before, in milliseconds; undefined when it was not. */
-  usedMs: number | undefined;
+  /** Up to when the last question has seen changes, in milliseconds; undefined when there was none. */
+  askedMs: number | undefined;
   /**
    * The tokens of a segment, from the files as they are now.
    * @throws TreeChanged
@@ -51,9 +51,11 @@ export interface Snapshot {
   contentOf(segment: SnapshotSegment): Promise<Int32Array>;
   /** Says that it is in use, so that no process clears its segments away. */
   touch(): Promise<void>;
+  /** Says that a question has seen all changes up to then. */
+  noteAsked(ms: number): Promise<void>;
 }
 
-/** Thrown when a file is no longer what the scan saw: the tree must be scanned again. */
+/** Thrown when a file is no longer what the scan saw, or the store what it was: the tree must be scanned again. */
 export class TreeChanged extends Error {}
 
 /**
@@ -100,12 +102,8 @@ export async function takeSnapshot(
   const frame = await frameOf(store, model);
   const limits = limitsFor(model.info.trainedContext);
   const saved = new SavedSnapshots(store.folder, await keyOf(selection));
-  const state = sha256(
-    JSON.stringify([snapshotVersion, limits]),
-    frame.hash,
-    ...files.flatMap(({ path, hash }) => [path, hash]),
-  );
-  const usedMs = await saved.lastUsedMs();
+  const state = stateOf(frame.hash, limits, files);
+  const askedMs = await saved.askedMs();
   let found = await saved.read(state);
   if (!found) {
     const packed = await pack(files, { readText: read, tokenize, limits });
@@ -124,14 +122,26 @@ export async function takeSnapshot(
     }),
     lexical: LexicalIndex.parse(details.lexical),
     imports: details.imports,
-    usedMs,
+    askedMs,
     contentOf: async ({ hash, lines }) => {
       const { text, tokens } = await rebuild(lines, origins.get(hash)!, readAgain, tokenize);
       if (store.hash(frame.text, text) !== hash) throw new Error(`Segment ${hash} came out as another one.`);
       return tokens;
     },
     touch: () => saved.touch(state),
+    noteAsked: (ms) => saved.noteAsked(ms),
   };
+}
+
+/** Names a state of the tree, packed in this way. */
+export function stateOf(
+  frame: string,
+  limits: PackLimits,
+  files: readonly Pick<SourceFile, 'path' | 'hash'>[],
+): string {
+  return sha256(
+    JSON.stringify([snapshotVersion, limits, frame, files.map(({ path, hash }) => [path, hash])]),
+  );
 }
 
 /** A packing in the form in which it is saved. */

@@ -5,6 +5,7 @@
  *     <store>/scans/<selection>.json                                what the last scan found in each file
  *     <store>/<model and recipe>/segments/ab/<hash>.seg             K/V of a frame or segment (written by the addon)
  *     <store>/<model and recipe>/snapshots/<selection>/<state>.json a state of a repository, in segments
+ *     <store>/<model and recipe>/asked/<selection>                  up to when the last question has seen changes
  */
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
@@ -51,6 +52,10 @@ export class Store {
     const file = this.#path(hash);
     await mkdir(path.dirname(file), { recursive: true });
     return file;
+  }
+
+  has(hash: string): boolean {
+    return existsSync(this.#path(hash));
   }
 
   /** Maps a stored segment; undefined when it is absent. A damaged one is deleted, so that it is computed again. */

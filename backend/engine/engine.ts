@@ -43,10 +43,15 @@ export class Engine {
 
   /**
    * Works while nobody else wants to, from the beginning again after each interruption.
+   * @param options see {@link Queue.spare}
    * @throws UserError `cancelled`
    */
-  async spare<R>(signal: AbortSignal, work: (signal: AbortSignal) => Promise<R>): Promise<R> {
-    return this.#queue.spare(AbortSignal.any([signal, this.#closing.signal]), work);
+  async spare<R>(
+    signal: AbortSignal,
+    work: (signal: AbortSignal) => Promise<R>,
+    options?: { isAwaited?: boolean },
+  ): Promise<R> {
+    return this.#queue.spare(AbortSignal.any([signal, this.#closing.signal]), work, options);
   }
 
   /**
@@ -83,7 +88,8 @@ function openSession(addon: NativeAddon, model: NativeModel, threads: number): N
   }
 }
 
-function openAddon(): NativeAddon {
+/** @throws UserError `environment` when it is not there, or not for this machine */
+export function openAddon(): NativeAddon {
   try {
     return loadAddon();
   } catch (error) {

@@ -2,12 +2,16 @@ import { UserError } from '../errors.ts';
 
 type Job = () => Promise<void>;
 
-/** Runs one piece of work after another, in the order of asking; spare work only while nothing else is to be done. */
+/**
+ * Runs one piece of work after another, in the order of asking; spare work only while nothing else is to be done, and
+ * first that which somebody waits for before other work can begin.
+ */
 export class Queue {
   readonly #waiting: Job[] = [];
+  readonly #awaited: Job[] = [];
   readonly #spare: Job[] = [];
-  /** Interrupts the spare work that runs now. */
-  #interruption: AbortController | undefined;
+  /** The spare work that runs now; interrupted, it goes back to the head of its line. */
+  #interruptible: { line: Job[]; interruption: AbortController } | undefined;
   #running: Promise<void> | undefined;
 
   /** Waits for its turn, then works. Cancelled while waiting, it is given up at once. */
@@ -18,7 +22,7 @@ export class Queue {
         stopWaiting();
         if (!signal.aborted) await work().then(resolve, reject);
       });
-      this.#interruption?.abort();
+      this.#interruptible?.interruption.abort();
       this.#start();
     });
   }
@@ -26,24 +30,32 @@ export class Queue {
   /**
    * Works while there is nothing else to do. Whatever else comes cancels `work`, which begins again afterwards: it
    * must find what it has done already.
+   * @param isAwaited by a question: it goes before other spare work
    */
-  async spare<R>(signal: AbortSignal, work: (signal: AbortSignal) => Promise<R>): Promise<R> {
+  async spare<R>(
+    signal: AbortSignal,
+    work: (signal: AbortSignal) => Promise<R>,
+    { isAwaited = false } = {},
+  ): Promise<R> {
+    const line = isAwaited ? this.#awaited : this.#spare;
     return new Promise<R>((resolve, reject) => {
       const attempt = async (stopWaiting: () => void) => {
         stopWaiting();
         if (signal.aborted) return;
-        const interruption = (this.#interruption = new AbortController());
+        const interruption = new AbortController();
+        this.#interruptible = { line, interruption };
         await work(AbortSignal.any([signal, interruption.signal])).then(resolve, (error: Error) => {
           if (interruption.signal.aborted && !signal.aborted) enqueue('unshift');
           else reject(error);
         });
-        this.#interruption = undefined;
+        this.#interruptible = undefined;
       };
       const enqueue = (where: 'push' | 'unshift') => {
         const stopWaiting = abandonable(signal, reject);
-        this.#spare[where](() => attempt(stopWaiting));
+        line[where](() => attempt(stopWaiting));
       };
       enqueue('push');
+      if (isAwaited && this.#interruptible?.line === this.#spare) this.#interruptible.interruption.abort();
       this.#start();
     });
   }
@@ -61,7 +73,7 @@ export class Queue {
     // What is asked for in the same turn is there before spare work begins.
     await Promise.resolve();
     for (;;) {
-      const job = this.#waiting.shift() ?? this.#spare.shift();
+      const job = this.#waiting.shift() ?? this.#awaited.shift() ?? this.#spare.shift();
       if (!job) break;
       await job();
     }

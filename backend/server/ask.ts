@@ -17,7 +17,7 @@ import { EvidenceSum } from '../engine/evidence.ts';
 import { nothingPrefilled } from '../engine/prefill.ts';
 import { log } from '../log.ts';
 import { AskRequest, IndexRequest } from '../protocol.ts';
-import type { AskParams, AskResult, IndexResult, Passage } from '../protocol.ts';
+import type { AskParams, AskResult, IndexResult, Passage, PrefillReport } from '../protocol.ts';
 import type { Call, Registry } from './connection.ts';
 import { progressFields, repositoryFields } from './params.ts';
 
@@ -36,40 +36,53 @@ const askSchema = indexSchema.extend({
 export function registerAsk(registry: Registry, engine: Engine): void {
   /** What this client's last question has left to read. */
   let rest = new AbortController();
-  registry.on(IndexRequest, indexSchema, (params, call) => readAll(engine, params, call));
+  registry.on(IndexRequest, indexSchema, (params, call) =>
+    readAll(engine, params, { ...call, isAwaited: false }),
+  );
   registry.on(AskRequest, askSchema, async (params, call) => {
     const askedAt = performance.now();
     requireQuestion(params.question);
-    rest.abort();
     const { wait = 'auto' } = params;
-    if (wait === 'all') await readAll(engine, params, call);
-    const result = await engine.use(call.signal, async (signal) => {
-      const context = await openContext(engine, { ...params, wait }, { ...call, signal });
+    const timing = nothingPrefilled();
+    if (wait === 'all') await readAll(engine, params, { ...call, timing, isAwaited: true });
+    return engine.use(call.signal, async (signal) => {
+      const context = await openContext(engine, { ...params, wait }, { ...call, signal, timing });
       call.report({ kind: 'context', context: context.report });
+      // It begins when the engine is free again, whatever becomes of the answer.
+      rest.abort();
+      rest = new AbortController();
+      if (context.report.coverage < 1) readRest(engine, params, AbortSignal.any([rest.signal, call.gone]));
       return answerIn(context, params, askedAt, { ...call, signal });
     });
-    rest = new AbortController();
-    if (result.context.coverage < 1) readRest(engine, params, AbortSignal.any([rest.signal, call.gone]));
-    return result;
   });
 }
 
-/** Reads the whole repository; whoever asks a question meanwhile comes first. */
+interface ReadingHooks {
+  signal: AbortSignal;
+  report: Call['report'];
+  /** What is read is added to it. */
+  timing?: PrefillReport;
+  /** Whether a question waits for it. */
+  isAwaited: boolean;
+}
+
+/** Reads the whole repository, also what a question drops; whoever asks a question meanwhile comes first. */
 async function readAll(
   engine: Engine,
   params: OpenParams,
-  { signal, report }: Pick<Call, 'signal' | 'report'>,
+  { signal, report, timing = nothingPrefilled(), isAwaited }: ReadingHooks,
 ): Promise<IndexResult> {
-  const timing = nothingPrefilled();
-  return engine.spare(signal, async (signal) => {
-    const context = await openContext(engine, { ...params, wait: 'all' }, { signal, report, timing });
+  const work = async (signal: AbortSignal) => {
+    const everything: OpenParams = { ...params, drop: [], wait: 'all' };
+    const context = await openContext(engine, everything, { signal, report, timing });
     return { context: context.report, timing, memory: context.memory() };
-  });
+  };
+  return engine.spare(signal, work, { isAwaited });
 }
 
 /** Nobody waits for it: what goes wrong is said when somebody does. */
 function readRest(engine: Engine, params: AskParams, signal: AbortSignal): void {
-  readAll(engine, params, { signal, report: () => undefined }).then(
+  readAll(engine, params, { signal, report: () => undefined, isAwaited: false }).then(
     ({ context }) => log(`reading: all ${context.tokens} tokens of ${params.root} are read`),
     (error: unknown) => {
       if (!signal.aborted) log(`reading: ${params.root} is not read further: ${String(error)}`);

@@ -1,11 +1,12 @@
 import { existsSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
+import prettyBytes from 'pretty-bytes';
 import { z } from 'zod';
 import { takeInventory, type Inventory, type StoredFile } from '../context/inventory.ts';
-import { evictable, unneeded } from '../context/prune.ts';
+import { evictable, occupied, unneeded } from '../context/prune.ts';
 import { usualLimit } from '../context/quota.ts';
 import { repositoriesIn } from '../context/repositories.ts';
-import { loadAddon } from '../engine/native.ts';
+import { openAddon } from '../engine/engine.ts';
 import { isCorruptSegment } from '../engine/native-errors.ts';
 import { throwIfCancelled, UserError } from '../errors.ts';
 import { storeDirectory } from '../paths.ts';
@@ -41,12 +42,12 @@ async function reportStore(): Promise<StoreReport> {
 /** Opens every segment. Another process may clear some away meanwhile. */
 async function verify({ deep }: VerifyParams, { signal, report }: Call): Promise<VerifyReport> {
   const { segments } = await takeInventory(storeDirectory());
+  const addon = openAddon();
   const damaged: VerifyReport['damaged'] = [];
   for (const [i, { file }] of segments.entries()) {
     throwIfCancelled(signal);
     report({ kind: 'phase', phase: 'verify', done: i, total: segments.length });
     try {
-      const addon = loadAddon();
       addon.openSegment(file).close();
       if (deep) await addon.verifySegment(file);
     } catch (error) {
@@ -58,7 +59,7 @@ async function verify({ deep }: VerifyParams, { signal, report }: Call): Promise
   return { segments: segments.length, bytes: bytesOf(segments), damaged };
 }
 
-/** @throws UserError `noSpace` when too much is in use to get below the limit; everything then stays */
+/** @throws UserError `noSpace` when too much must stay to get below the limit; everything then stays */
 async function prune({ diskBytes, dryRun }: PruneParams): Promise<PruneReport> {
   const inventory = await takeInventory(storeDirectory());
   const files = unneededIn(inventory);
@@ -71,13 +72,22 @@ async function prune({ diskBytes, dryRun }: PruneParams): Promise<PruneReport> {
 /** What must go beside `gone`, so that the store takes no more than `limit`. */
 function evictedFor(limit: number, inventory: Inventory, gone: readonly StoredFile[]): StoredFile[] {
   const going = new Set(gone.map(({ file }) => file));
-  const segments = inventory.segments.filter(({ file }) => !going.has(file));
-  const over = inventory.bytes - bytesOf(gone) - limit;
-  const evicted = evictable({ ...inventory, segments }, over, { nowMs: Date.now() });
+  const left = {
+    ...inventory,
+    bytes: inventory.bytes - bytesOf(gone),
+    segments: inventory.segments.filter(({ file }) => !going.has(file)),
+  };
+  const nowMs = Date.now();
+  const evicted = evictable(left, left.bytes - limit, { nowMs });
   if (evicted) return evicted;
+  const { inUse, fixed } = occupied(left, nowMs);
+  const [why, advice] =
+    limit < fixed
+      ? [`${prettyBytes(fixed)} of it tell which files your repositories have`, '']
+      : [`${prettyBytes(inUse)} of it were in use in the last quarter of an hour`, ', or later'];
   throw new UserError(
     'noSpace',
-    'Too much of the store was in use in the last quarter of an hour to make it that small: try a larger size, or later.',
+    `The store cannot get smaller than ${prettyBytes(inUse + fixed)}, as ${why}: try a larger size${advice}.`,
   );
 }
 

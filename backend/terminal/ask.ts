@@ -1,5 +1,7 @@
 /** The commands that ask and index. */
+import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
+import path from 'node:path';
 import { z } from 'zod';
 import type { Client } from '../client.ts';
 import { UserError } from '../errors.ts';
@@ -48,6 +50,17 @@ function parseQuestion(line: string, where: string): Question {
       cause: error,
     });
   }
+}
+
+/**
+ * A file that the user works on may be left out of the reading; one that is not there is a slip.
+ * @param root of the repository; whether it is there itself is the backend's to say
+ * @throws UserError `usage`
+ */
+export function requireFiles(files: readonly string[], root: string): void {
+  const absent = files.find((file) => existsSync(root) && !existsSync(path.resolve(root, file)));
+  if (absent === undefined) return;
+  throw new UserError('usage', `There is no file ${absent}: give --focus a path relative to the repository.`);
 }
 
 /**

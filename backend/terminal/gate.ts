@@ -2,7 +2,7 @@ import { widestGate } from '../context/gate.ts';
 import { UserError } from '../errors.ts';
 import type { AskParams } from '../protocol.ts';
 
-/** The options of `ask` about what gets attention, as they were typed. */
+/** The options of `ask` about what is read before the answer and what gets attention, as they were typed. */
 export interface GateOptions {
   gate?: string;
   others?: AskParams['others'];
@@ -11,12 +11,13 @@ export interface GateOptions {
   budget?: string;
   /** False for `--no-estimate`. */
   estimate: boolean;
+  wait?: AskParams['wait'];
 }
 
-type GateParams = Pick<AskParams, 'gate' | 'others' | 'pin' | 'drop' | 'budget' | 'estimate'>;
+type GateParams = Pick<AskParams, 'gate' | 'others' | 'pin' | 'drop' | 'budget' | 'estimate' | 'wait'>;
 
 /** @throws UserError `usage` */
-export function gateParams({ gate, others, pin, drop, budget, estimate }: GateOptions): GateParams {
+export function gateParams({ gate, others, pin, drop, budget, estimate, wait }: GateOptions): GateParams {
   return {
     gate: gate === undefined ? undefined : parseGate(gate),
     others,
@@ -24,6 +25,7 @@ export function gateParams({ gate, others, pin, drop, budget, estimate }: GateOp
     drop,
     budget: budget === undefined ? undefined : parsePercent(budget),
     estimate,
+    wait,
   };
 }
 

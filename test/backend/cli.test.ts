@@ -134,6 +134,21 @@ test('the store is listed, measured, verified and pruned', async (t) => {
   assert.match(stdout, /: 1 damaged; .*\n {2}\S+\.seg: .*\n$/);
 });
 
+test('--wait says how much is read before the answer', async (t) => {
+  const words = ['apple', 'banana', 'cherry', 'date'];
+  const lab = new Lab(t, Object.fromEntries(words.map((word) => [`${word}.ts`, codeOf(word)])));
+  const { stdout } = await run(lab, ask(lab, 'What does apple7 return?', '--wait', 'none', '--json')).ended;
+  const { context } = JSON.parse(stdout) as { context: { coverage: number } };
+  assert.ok(context.coverage < 0.9, `${context.coverage}`);
+});
+
+test('a file of --focus that is not there is refused', async (t) => {
+  const lab = new Lab(t, { 'main.ts': 'export {};\n' });
+  const { code, stderr } = await run(lab, ask(lab, 'Where?', '--focus', 'src/none.ts')).ended;
+  assert.equal(code, 2);
+  assert.match(stderr, /no file src\/none\.ts/);
+});
+
 test('without a command the help is printed', async (t) => {
   const { code, stdout } = await run(new Lab(t, {}), []).ended;
   assert.equal(code, 0);

@@ -59,9 +59,12 @@ export class Lab {
   readonly model: string;
   readonly #log: string;
   readonly #t: TestContext;
+  readonly #backends: BackendProcess[] = [];
 
   constructor(t: TestContext, files: Record<string, string>) {
     this.#t = t;
+    // Before its folder goes: a backend may be writing into it.
+    t.after(() => Promise.all(this.#backends.map(kill)));
     this.root = temporaryFolder(t);
     this.repository = path.join(this.root, 'repository');
     this.store = path.join(this.root, 'store');
@@ -86,7 +89,7 @@ export class Lab {
   /** Starts a backend, which ends with the test. */
   async start(extra: Record<string, string> = {}): Promise<BackendProcess> {
     const backend = await startBackend({ stderr: 'pipe', env: this.env(extra) });
-    this.#t.after(() => backend.child.kill('SIGKILL'));
+    this.#backends.push(backend);
     return backend;
   }
 
@@ -132,6 +135,11 @@ export async function logged(backend: BackendProcess, text: string): Promise<voi
   if (!stderr) throw new Error('The log is not piped.');
   for await (const line of createInterface(stderr)) if (line.includes(text)) return;
   throw new Error(`The backend ended without saying ${JSON.stringify(text)}.`);
+}
+
+async function kill(backend: BackendProcess): Promise<void> {
+  backend.child.kill('SIGKILL');
+  await ended(backend);
 }
 
 export async function ended(backend: BackendProcess): Promise<void> {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readFileSync, rmSync, truncateSync, utimesSync, writeFileSync } from 'node:fs';
+import { appendFileSync, readFileSync, rmSync, truncateSync, utimesSync, writeFileSync } from 'node:fs';
 import test from 'node:test';
 import type { Client } from '../../backend/client.ts';
 import {
@@ -106,12 +106,53 @@ test('verify names what is damaged, prune clears away what nobody needs', async 
   assert.equal((await client.request0(StoreRequest)).unneededBytes, dry.bytes);
   assert.deepEqual(await client.request(PruneRequest, {}), dry);
   assert.deepEqual(lab.stored('.seg').sort(), [torn, ...whole].sort());
-  await assert.rejects(client.request(PruneRequest, { diskBytes: 0 }), { code: 'noSpace' });
+  const inUse = { code: 'noSpace', message: /were in use in the last quarter/ };
+  await assert.rejects(client.request(PruneRequest, { diskBytes: dry.leftBytes - 1 }), inUse);
 
   rmSync(lab.repository, { recursive: true });
   for (const file of lab.stored('')) utimesSync(file, 1e9, 1e9);
   await client.request(PruneRequest, {});
-  assert.deepEqual([...lab.stored('.seg'), ...states(lab)], []);
+  assert.equal((await client.request0(StoreRequest)).bytes, 0);
+});
+
+test('prune says what keeps the store from getting smaller when nothing was in use, and clears away no others', async (t) => {
+  const lab = new Lab(t, several);
+  const client = await lab.client();
+  await index(lab, client);
+  writeFiles(lab.store, { 'notes/mine.json': 'mine' });
+  for (const file of lab.stored('')) utimesSync(file, 1e9, 1e9);
+  const before = lab.stored('');
+  const tooSmall = {
+    code: 'noSpace',
+    message: /tell which files your repositories have: try a larger size\.$/,
+  };
+  await assert.rejects(client.request(PruneRequest, { diskBytes: 0 }), tooSmall);
+  assert.deepEqual(lab.stored(''), before);
+  rmSync(lab.repository, { recursive: true });
+  await client.request(PruneRequest, { diskBytes: 0 });
+  assert.equal(readFileSync(`${lab.store}/notes/mine.json`, 'utf8'), 'mine');
+  assert.equal((await client.request0(StoreRequest)).bytes, 0);
+});
+
+test('a wrong byte behind the beginning is found by a deep verify alone', async (t) => {
+  const lab = new Lab(t, several);
+  const client = await lab.client();
+  await index(lab, client);
+  const [file = ''] = lab.stored('.seg');
+  appendFileSync(file, ' ');
+  assert.deepEqual((await client.request(VerifyRequest, {})).damaged, []);
+  const { damaged } = await client.request(VerifyRequest, { deep: true });
+  assert.deepEqual(
+    damaged.map((found) => found.file),
+    [file],
+  );
+});
+
+test('verify says so when the engine is missing', async (t) => {
+  const lab = new Lab(t, several);
+  const client = await lab.client({ REPOWAVE_NATIVE: `${lab.root}/absent.node` });
+  const missing = { code: 'environment', message: /npm run build/ };
+  await assert.rejects(client.request(VerifyRequest, {}), missing);
 });
 
 /** These seeds kill it before a renaming, in the middle of writing a segment, and in passes. */

@@ -21,6 +21,21 @@ test('identifiers are found whole and by their parts', () => {
   ]);
 });
 
+test('compounds begin with a letter and have a part behind a dash', () => {
+  const compounds = (text: string) => terms(text).filter((term) => term.includes('-'));
+  assert.deepEqual(compounds('cache-key 3-x-y 2nd-best 7-8-a a--b c-d--e f- -g x-1'), [
+    ...['cache-key', 'x-y', 'nd-best', 'c-d', 'x-1'],
+  ]);
+});
+
+/** With steps that grow with the square of the length, each of these takes more than a minute. */
+test('one very long word is looked through all the same', { timeout: 60_000 }, () => {
+  const lengths = ['a', 'A', 'a1', '1', '-', '_'].map((text) => terms(text.repeat(300_000)).length);
+  assert.deepEqual(lengths, [1, 1, 600_001, 1, 0, 1]);
+  const index = LexicalIndex.build([{ segment: 1, path: 'a', text: 'y'.repeat(300_000) }]);
+  assert.deepEqual(index.rank('y'.repeat(300_000)).segments, [1]);
+});
+
 test('the segment with the words of the question comes first, whatever their endings', () => {
   const index = LexicalIndex.build(documents);
   assert.equal(index.rank('Which function decides whether a file is ignored?').segments[0], 1);

@@ -2,6 +2,8 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import { readFirst, readingOrder, type OrderInput } from '../../backend/context/order.ts';
 import { missedFiles, partOf, type Part } from '../../backend/context/part.ts';
+import { stateOf } from '../../backend/context/snapshot.ts';
+import { PACK_LIMITS } from '../../backend/repo/pack.ts';
 import { LexicalIndex } from '../../backend/context/lexical.ts';
 
 const linesOf = (...paths: string[]) => ({
@@ -18,7 +20,7 @@ function input(more: Partial<OrderInput> = {}): OrderInput {
     segments: [linesOf(), ...paths.map((path) => linesOf(path))].map((lines) => ({ lines })),
     ...{ pinned: [], found: [], focus: [], imports: {} },
     modifiedMs: new Map(paths.map((path) => [path, now - 100 * day])),
-    ...{ usedMs: undefined, nowMs: now },
+    ...{ askedMs: undefined, nowMs: now },
     ...more,
   };
 }
@@ -36,7 +38,7 @@ test('first come pins, then edits, what the question finds, the open file, its i
       focus: ['c.ts', 'not-read.png'],
       imports: { 'c.ts': ['b.ts'] },
       modifiedMs: new Map([...modifiedMs, ['e.ts', now - day], ['a.ts', now - 3 * day]]),
-      usedMs: now - 2 * day,
+      askedMs: now - 2 * day,
     }),
   );
   assert.deepEqual(order, [6, 5, 4, 3, 2, 0, 1]);
@@ -54,6 +56,22 @@ test('a question waits for everything when little is missing, else for the first
   assert.equal(readFirst(missing(16, 4096), 'auto', none).length, 16);
   assert.deepEqual(readFirst(missing(17, 4096), 'auto', none), [0, 1, 2, 3]);
   assert.equal(readFirst(missing(17, 4096), 'all', none).length, 17);
+});
+
+test('what the user pinned takes nothing from what the question gets', () => {
+  const pinned = [90, 91].map((id) => ({ id, tokens: 12_000 }));
+  const required = new Set([90, 91]);
+  const all = [...pinned, ...missing(17, 4096)];
+  assert.deepEqual(readFirst(all, 'auto', { required, isEmpty: false }), [90, 91, 0, 1, 2, 3]);
+});
+
+test('a state of a tree with very many files has a name, and any other has another', () => {
+  const files = Array.from({ length: 200_000 }, (_, i) => ({ path: `${i}.ts`, hash: `${i}` }));
+  const limits = PACK_LIMITS;
+  const name = stateOf('frame', limits, files);
+  assert.equal(stateOf('frame', limits, files.slice()), name);
+  assert.notEqual(stateOf('frame', limits, files.slice(1)), name);
+  assert.notEqual(stateOf('other', limits, files), name);
 });
 
 test('what the user pinned is read in any case, and something always is', () => {

@@ -54,6 +54,24 @@ test('spare work waits for all other work, however it was asked for', async () =
   assert.deepEqual(log, ['first', 'second', 'reading']);
 });
 
+test('spare work that a question waits for goes before all other, which goes on after it', async () => {
+  const queue = new Queue();
+  const log: string[] = [];
+  const index = endless(log, 'index');
+  const indexed = queue.spare(alive, index.work);
+  await settled();
+  const question = endless(log, 'question');
+  const asked = queue.spare(alive, question.work, { isAwaited: true });
+  await settled();
+  const next = queue.spare(alive, () => Promise.resolve(log.push('next')), { isAwaited: true });
+  question.finish();
+  await Promise.all([asked, next]);
+  await settled();
+  assert.deepEqual(log, ['index starts', 'index stops', 'question starts', 'next', 'index starts']);
+  index.finish();
+  await indexed;
+});
+
 test('spare work that fails by itself is not begun again', async () => {
   const queue = new Queue();
   await assert.rejects(
