@@ -53,7 +53,7 @@ export class Store {
     return file;
   }
 
-  /** Maps a stored segment; undefined when it is absent. A damaged one is deleted, so that it is computed again. */
+  /** Opens a stored segment; undefined when it is absent. A damaged one is deleted, so that it is computed again. */
   async open(addon: NativeAddon, hash: string, tokens: number): Promise<NativeSegment | undefined> {
     const file = this.#path(hash);
     if (!existsSync(file)) return undefined;
