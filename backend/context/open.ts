@@ -1,5 +1,4 @@
 /** From a request's parameters to a context that is ready for a question. */
-import prettyBytes from 'pretty-bytes';
 import type { Engine, Runner } from '../engine/engine.ts';
 import type { Head, NativeSegment } from '../engine/native.ts';
 import { nothingPrefilled, prefill } from '../engine/prefill.ts';
@@ -21,6 +20,7 @@ import { readFirst, readingOrder } from './order.ts';
 import { missedFiles, partOf, type Part } from './part.ts';
 import { insideRoot, segmentsAt } from './paths.ts';
 import { makeRoom } from './quota.ts';
+import { removeDamaged } from './store.ts';
 import { scanTree, takeSnapshot, TreeChanged, type Selection, type Snapshot } from './snapshot.ts';
 
 /** How often in a row a tree may change before anything of it is read. */
@@ -69,7 +69,7 @@ export async function openContext(engine: Engine, params: OpenParams, hooks: Hoo
     try {
       return await openOnce(engine, params, { ...hooks, timing });
     } catch (error) {
-      if (!(error instanceof TreeChanged)) throw error;
+      if (!(error instanceof TreeChanged) && !(await removeDamaged(error))) throw error;
       if (timing.prefillTokens > before) attempt = 0;
       else if (attempt === attempts) {
         throw new UserError(
@@ -95,12 +95,12 @@ async function openOnce(engine: Engine, params: OpenParams, hooks: Required<Hook
   );
   const model = params.model ?? DEFAULT_MODEL;
   const runner = await loadModel(engine, model, hooks);
+  runner.limitMemory(params.ramBytes);
   const snapshot = await takeSnapshot(runner.store, runner.model, selection, found.files, {
     signal,
     onRead: (done) => report({ kind: 'phase', phase: 'scan', done, total: found.files.length }),
   });
   const tokens = tokensOf(snapshot);
-  requireRam(tokens * runner.model.info.kvBytesPerToken, params.ramBytes);
 
   const pinned = segmentsAt(params.pin ?? [], params.root, snapshot.segments);
   const dropped = new Set(segmentsAt(params.drop ?? [], params.root, snapshot.segments));
@@ -188,14 +188,6 @@ async function loadModel(engine: Engine, idOrPath: string, { signal, report }: H
   const file = { path: model.path, name: model.id, identity: await identityOf(model) };
   return engine.load(file, (share) =>
     report({ kind: 'phase', phase: 'load', detail: model.id, done: Math.round(share * 100), total: 100 }),
-  );
-}
-
-function requireRam(bytes: number, limit: number | undefined): void {
-  if (limit === undefined || bytes <= limit) return;
-  throw new UserError(
-    'outOfMemory',
-    `This repository takes ${prettyBytes(bytes)} of memory and --ram allows ${prettyBytes(limit)}: allow more, or leave files out with --exclude.`,
   );
 }
 

@@ -58,7 +58,7 @@ export class Store {
     return existsSync(this.#path(hash));
   }
 
-  /** Maps a stored segment; undefined when it is absent. A damaged one is deleted, so that it is computed again. */
+  /** Opens a stored segment; undefined when it is absent. A damaged one is deleted, so that it is computed again. */
   async open(addon: NativeAddon, hash: string, tokens: number): Promise<NativeSegment | undefined> {
     const file = this.#path(hash);
     if (!existsSync(file)) return undefined;
@@ -80,4 +80,15 @@ export class Store {
   #path(hash: string): string {
     return path.join(this.folder.directory, 'segments', hash.slice(0, 2), `${hash}.seg`);
   }
+}
+
+/** Removes the file that the addon found to be damaged, so that it is computed again; false for any other error. */
+export async function removeDamaged(error: unknown): Promise<boolean> {
+  if (!isCorruptSegment(error)) return false;
+  const { message } = error as Error;
+  const file = /^.*\.seg(?= )/s.exec(message)?.[0];
+  if (file === undefined) return false;
+  log(`store: ${message}: it is computed again`);
+  await rm(file, { force: true });
+  return true;
 }

@@ -1,4 +1,4 @@
-import { availableParallelism } from 'node:os';
+import { availableParallelism, totalmem } from 'node:os';
 import { UserError, throwIfCancelled } from '../errors.ts';
 import { Store } from '../context/store.ts';
 import { loadAddon, type NativeAddon, type NativeModel, type NativeSession } from './native.ts';
@@ -109,13 +109,18 @@ export class Runner {
   readonly shelf: Shelf;
 
   constructor(
-    addon: NativeAddon,
+    private readonly addon: NativeAddon,
     readonly model: NativeModel,
     readonly session: NativeSession,
     readonly store: Store,
     readonly identity: string,
   ) {
     this.shelf = new Shelf(addon, store);
+  }
+
+  /** The most bytes of stored K/V and index to hold in memory; by default half of what the machine has. */
+  limitMemory(bytes = totalmem() / 2): void {
+    this.addon.setCapacity(bytes);
   }
 
   /**

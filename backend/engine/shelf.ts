@@ -1,7 +1,7 @@
 import type { Store } from '../context/store.ts';
 import type { NativeAddon, NativeSegment } from './native.ts';
 
-/** The stored segments that are mapped into memory. They stay mapped between questions, and so stay warm. */
+/** The stored segments that are open. They stay open between questions: what was read of them then stays in memory. */
 export class Shelf {
   readonly #open = new Map<string, NativeSegment>();
   /** Mapped still, as a session may look at them, and not in the store any more. */

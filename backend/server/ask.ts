@@ -10,6 +10,7 @@ import {
 import { widestGate } from '../context/gate.ts';
 import { openContext, type OpenContext, type OpenParams } from '../context/open.ts';
 import { Sight } from '../context/sight.ts';
+import { removeDamaged } from '../context/store.ts';
 import { usualBudget, type Assembled } from '../context/views.ts';
 import { answer, type Decoded, type DecodedPassage } from '../engine/answer.ts';
 import type { Engine } from '../engine/engine.ts';
@@ -46,13 +47,21 @@ export function registerAsk(registry: Registry, engine: Engine): void {
     const timing = nothingPrefilled();
     if (wait === 'all') await readAll(engine, params, { ...call, timing, isAwaited: true });
     return engine.use(call.signal, async (signal) => {
-      const context = await openContext(engine, { ...params, wait }, { ...call, signal, timing });
+      const open = () => openContext(engine, { ...params, wait }, { ...call, signal, timing });
+      const context = await open();
       call.report({ kind: 'context', context: context.report });
       // It begins when the engine is free again, whatever becomes of the answer.
       rest.abort();
       rest = new AbortController();
       if (context.report.coverage < 1) readRest(engine, params, AbortSignal.any([rest.signal, call.gone]));
-      return answerIn(context, params, askedAt, { ...call, signal });
+      const answer = (context: OpenContext) => answerIn(context, params, askedAt, { ...call, signal });
+      try {
+        return await answer(context);
+      } catch (error) {
+        // Noticed when a segment is first looked at, before any word of the answer.
+        if (!(await removeDamaged(error))) throw error;
+        return answer(await open());
+      }
     });
   });
 }

@@ -39,6 +39,8 @@ export interface Turn {
   ttftMs: number | null;
   decodeTokensPerSecond: number | null;
   finish: AskResult['finish'] | null;
+  /** Files that look as if they mattered to the answer and were not read yet. */
+  missed: string[];
   problem: Problem | null;
 }
 
@@ -115,6 +117,7 @@ function start(state: ChatState, activity: Activity): ChatState {
     ttftMs: null,
     decodeTokensPerSecond: null,
     finish: null,
+    missed: [],
     problem: null,
   };
   return { ...state, turns: [...state.turns, turn].slice(-MAX_TURNS), nextId: state.nextId + 1 };
@@ -133,10 +136,10 @@ function showLast(state: ChatState): ChatState {
   return last?.status === 'done' ? { ...state, shown: { turn: last.id, passage: null } } : state;
 }
 
-function answered({ answer, citations, passages, timing, finish }: AskResult): Partial<Turn> {
+function answered({ answer, citations, passages, timing, finish, missed }: AskResult): Partial<Turn> {
   const { ttftMs, decodeTokensPerSecond } = timing;
   const done = { status: 'done', progress: null, finish } as const;
-  return { ...done, answer, citations, passages, ttftMs, decodeTokensPerSecond };
+  return { ...done, answer, citations, passages, missed, ttftMs, decodeTokensPerSecond };
 }
 
 function read({ context }: IndexResult): Partial<Turn> {

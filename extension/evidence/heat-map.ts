@@ -11,7 +11,7 @@ const REPAINT_MS = 100;
 /** Paints the lines that the shown evidence names in all visible editors: the more attention, the warmer. */
 export class HeatMap implements vscode.Disposable {
   /** One per level and, the last, one for what was edited since: made once, since VS Code never forgets a type. */
-  readonly #types = [...Array.from({ length: HEAT_LEVELS }, (_, level) => `${level}`), 'edited'].map(
+  readonly #types = [...Array.from({ length: HEAT_LEVELS }, (_, level) => `${level}`), 'Edited'].map(
     heatType,
   );
   readonly #listeners: vscode.Disposable[];
@@ -83,8 +83,8 @@ export class HeatMap implements vscode.Disposable {
 const isOn = (): boolean => vscode.workspace.getConfiguration('repowave').get<boolean>(HEAT_MAP) ?? true;
 
 function heatType(level: string): vscode.TextEditorDecorationType {
-  const edited = level === 'edited';
-  const colour = new vscode.ThemeColor(`repowave.heat.${level}`);
+  const edited = level === 'Edited';
+  const colour = new vscode.ThemeColor(`repowave.heat${level}`);
   return vscode.window.createTextEditorDecorationType({
     isWholeLine: true,
     rangeBehavior: vscode.DecorationRangeBehavior.ClosedClosed,
@@ -92,8 +92,8 @@ function heatType(level: string): vscode.TextEditorDecorationType {
     // In a high contrast theme the background is all but empty: the bar shows where the evidence is.
     borderWidth: '0 0 0 3px',
     borderStyle: edited ? 'dotted' : 'solid',
-    borderColor: new vscode.ThemeColor('repowave.heat.border'),
-    overviewRulerColor: edited ? colour : new vscode.ThemeColor('repowave.heat.border'),
+    borderColor: new vscode.ThemeColor('repowave.heatBorder'),
+    overviewRulerColor: edited ? colour : new vscode.ThemeColor('repowave.heatBorder'),
     overviewRulerLane: vscode.OverviewRulerLane.Right,
   });
 }

@@ -5,7 +5,7 @@ import type { ChatState, EvidencePlace, Turn } from '../chat/model.ts';
 import { counted } from '../format.ts';
 import { t } from '../l10n.ts';
 
-/** Steps of the heat map, from `repowave.heat.0` to the hottest. */
+/** Steps of the heat map, from `repowave.heat0` to the hottest. */
 export const HEAT_LEVELS = 7;
 /** The setting that shows the heat map, below `repowave`. */
 export const HEAT_MAP = 'evidence.heatMap';

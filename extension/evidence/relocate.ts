@@ -37,8 +37,10 @@ export function relocate(
   if (again !== undefined) {
     return { startLine: again + 1, endLine: again + 1 + endLine - startLine, edited: false };
   }
-  const start = Math.min(startLine, head + 1);
-  const end = endLine > before.length - tail ? endLine + moved : after.length - tail;
+  // What is known of one end holds for the other; between edits it is where it was, give or take what they added.
+  const behind = endLine > before.length - tail;
+  const end = behind ? endLine + moved : Math.min(endLine, after.length - tail);
+  const start = startLine > head && behind ? Math.max(head + 1, startLine + moved) : startLine;
   return end < start ? undefined : { startLine: start, endLine: end, edited: true };
 }
 

@@ -50,6 +50,11 @@ test('the result replaces the streamed words and brings citations, figures and s
   assert.equal(state.scope?.tokens, 41_203);
 });
 
+test('an answer from a part of the repository names the files that it missed', () => {
+  const turn = last(after(started, { type: 'answered', result: { ...result, missed: ['b.ts'] } }));
+  assert.deepEqual(turn.missed, ['b.ts']);
+});
+
 test('the scope counts all files left out and lists no more than a hundred', () => {
   const state = after(started, { type: 'progress', progress: { kind: 'context', context } });
   assert.equal(state.scope?.leftOut, 250);

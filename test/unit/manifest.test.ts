@@ -97,9 +97,9 @@ test('the pictures that the manifest names exist', () => {
 });
 
 test('the heat map has a colour for each of its levels, for its bar and for what was edited', () => {
-  const levels = Array.from({ length: HEAT_LEVELS }, (_, level) => `repowave.heat.${level}`);
-  const colours = contributes.colors.map(({ id }) => id).filter((id) => id.startsWith('repowave.heat.'));
-  assert.deepEqual(colours.sort(), [...levels, 'repowave.heat.border', 'repowave.heat.edited'].sort());
+  const levels = Array.from({ length: HEAT_LEVELS }, (_, level) => `repowave.heat${level}`);
+  const colours = contributes.colors.map(({ id }) => id).filter((id) => id.startsWith('repowave.heat'));
+  assert.deepEqual(colours.sort(), [...levels, 'repowave.heatBorder', 'repowave.heatEdited'].sort());
 });
 
 test('a welcome is for a view that there is', () => {

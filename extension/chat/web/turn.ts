@@ -167,6 +167,7 @@ function noteOf(turn: Turn): string {
   return [
     turn.finish === 'length' ? t('The answer is as long as it can be') : '',
     turn.finish === 'repetition' ? t('Ended because it repeated itself') : '',
+    turn.missed.length > 0 ? t('Not read yet, though it may matter: {0}', turn.missed.join(', ')) : '',
     turn.ttftMs === null ? '' : t('First word after {0} s', (turn.ttftMs / 1000).toFixed(1)),
     turn.decodeTokensPerSecond ? t('{0} tokens/s', count(turn.decodeTokensPerSecond)) : '',
   ]
