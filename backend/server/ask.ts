@@ -48,19 +48,20 @@ export function registerAsk(registry: Registry, engine: Engine): void {
     if (wait === 'all') await readAll(engine, params, { ...call, timing, isAwaited: true });
     return engine.use(call.signal, async (signal) => {
       const open = () => openContext(engine, { ...params, wait }, { ...call, signal, timing });
-      const context = await open();
+      let context = await open();
       call.report({ kind: 'context', context: context.report });
       // It begins when the engine is free again, whatever becomes of the answer.
       rest.abort();
       rest = new AbortController();
       if (context.report.coverage < 1) readRest(engine, params, AbortSignal.any([rest.signal, call.gone]));
-      const answer = (context: OpenContext) => answerIn(context, params, askedAt, { ...call, signal });
-      try {
-        return await answer(context);
-      } catch (error) {
-        // Noticed when a segment is first looked at, before any word of the answer.
-        if (!(await removeDamaged(error))) throw error;
-        return answer(await open());
+      for (let left = context.segments.length; ; left--) {
+        try {
+          return await answerIn(context, params, askedAt, { ...call, signal });
+        } catch (error) {
+          // Noticed when a segment is first looked at, before any word of the answer.
+          if (left === 0 || !(await removeDamaged(error))) throw error;
+          context = await open();
+        }
       }
     });
   });

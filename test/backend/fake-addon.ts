@@ -136,6 +136,7 @@ class Session implements NativeSession {
   async forward(tokens: Int32Array, position: number, sample: boolean): Promise<number> {
     const text = textOf(tokens);
     moment();
+    if (capacity < leastCapacity && this.#views.length > 0) throw failure('NoRoom', 'no room');
     if (isHeld(text)) {
       fs.writeSync(2, 'fake: holding\n');
       await new Promise<void>((resolve) => (this.#release = resolve));
@@ -252,7 +253,13 @@ export function createSession(): NativeSession {
   return new Session();
 }
 
-export function setCapacity(): void {}
+/** The frame alone takes so much of it. */
+const leastCapacity = 1_000;
+let capacity = Infinity;
+
+export function setCapacity(bytes: number): void {
+  capacity = bytes;
+}
 
 export function memory(): NativeMemory {
   return {

@@ -48,4 +48,13 @@ test('the real engine reads once, and gives the same answer and places to every 
     damaged.map(({ file }) => file),
     [flipped],
   );
+
+  for (const file of lab.stored('.seg')) {
+    const content = readFileSync(file);
+    content[content.length - 100]! ^= 1;
+    writeFileSync(file, content);
+  }
+  const third = await ask();
+  assert.equal(third.timing.prefillTokens, first.context.tokens, 'none of the damaged files is used');
+  assert.equal(third.answer, first.answer);
 });
