@@ -1,7 +1,6 @@
 // @ts-check
 // From a window without a folder to an answer that is exported, as someone who has just installed the extension goes.
 import assert from 'node:assert/strict';
-import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { after, before } from 'node:test';
@@ -9,17 +8,8 @@ import { ask, chat, lastTurn, openWindow, status, test, vscode } from './window.
 
 const env = { REPOWAVE_BACKEND: path.join(import.meta.dirname, 'fake-backend.mjs') };
 
-const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'repowave-models-'));
-const ownModel = path.join(folder, 'mine.gguf');
-
-before(() => {
-  fs.writeFileSync(ownModel, 'GGUF');
-  return openWindow({ env, workspace: undefined });
-});
-after(async () => {
-  await vscode?.close();
-  fs.rmSync(folder, { recursive: true });
-});
+before(() => openWindow({ env, workspace: undefined }));
+after(() => vscode?.close());
 
 const rows = () => vscode.quickInputRows;
 const dialog = () => vscode.page.locator('.monaco-dialog-box:visible');
@@ -100,21 +90,6 @@ test('a downloaded model is verified', async () => {
   assert.equal(await rows().filter({ hasText: 'Usual 0.5B' }).count(), 0);
   await pick('Closed 270M');
   await vscode.notification('Closed 270M is whole.').waitFor();
-});
-
-test('a file of the user’s becomes the model', async () => {
-  await vscode.runCommand('RepoWave: Import Model File…');
-  await vscode.page.locator('.quick-input-title', { hasText: 'Import a Model File' }).waitFor();
-  await vscode.typeQuickInput(ownModel, { accept: false });
-  await rows().filter({ hasText: 'mine.gguf' }).waitFor();
-  await vscode.quickInput.press('Enter');
-  await vscode.notification('mine.gguf answers from now on.').waitFor();
-  await ask('Which settings now?');
-  await lastTurn().getByText(JSON.stringify(ownModel)).waitFor();
-  await vscode.runCommand('RepoWave: Select Model…');
-  await rows().filter({ hasText: 'mine.gguf' }).filter({ hasText: 'your own file' }).waitFor();
-  await pick('Closed 270M');
-  await vscode.notification('Closed 270M answers from now on.').last().waitFor();
 });
 
 test('an answer is exported with its sources', async () => {
