@@ -39,7 +39,10 @@ test('a question by the palette is answered, word by word', async () => {
   await vscode.screenshot('ask-1-progress');
   await lastTurn().locator('.answer p').first().waitFor(PATIENCE);
   await chat().locator('.turn[data-status=done]').waitFor(PATIENCE);
-  assert.match(await lastTurn().locator('.note').last().innerText(), /First word after [\d.]+ s · [\d,]+ tokens\/s/);
+  assert.match(
+    await lastTurn().locator('.note').last().innerText(),
+    /First word after [\d.]+ s · [\d,]+ tokens\/s/,
+  );
   await vscode.screenshot('ask-2-answer');
 });
 
