@@ -8,7 +8,7 @@ import { exactAttention } from '../fixtures/exact-attention.mjs';
 const context = { tokens: 41_203, files: 1, excluded: [], coverage: 1, budget: 1_000_000 };
 const started = (question: string): ChatEvent => ({
   type: 'started',
-  activity: { kind: 'ask', root: '/work/shop', question },
+  activity: { kind: 'ask', root: '/home/user/shop', question },
 });
 const answered: ChatEvent = {
   type: 'answered',
