@@ -6,17 +6,18 @@ import { percent, progressFigures } from './format.ts';
 type Request<P, R, E> = RequestType<P, R, E> | RequestType0<R, E>;
 
 /**
- * Has the backend do something for a command, with a notification that shows how far it is and can cancel it.
- * Undefined when the user has cancelled; throws for people.
+ * Has the backend do something for a command, with a notification that shows how far it is and can cancel it; `quiet`,
+ * for what takes a moment only, the status bar says so. Undefined when the user has cancelled; throws for people.
  */
 export async function work<P extends object, R, E>(
   { session }: Ctx,
   title: string,
   type: Request<P, R, E>,
   params: P,
+  { quiet = false } = {},
 ): Promise<R | undefined> {
-  const location = vscode.ProgressLocation.Notification;
-  return vscode.window.withProgress({ location, title, cancellable: true }, (notification, token) => {
+  const location = quiet ? vscode.ProgressLocation.Window : vscode.ProgressLocation.Notification;
+  return vscode.window.withProgress({ location, title, cancellable: !quiet }, (notification, token) => {
     let shown = 0;
     return session.request(type, params, token, (progress) => {
       if (progress.kind !== 'phase') return;
@@ -25,16 +26,4 @@ export async function work<P extends object, R, E>(
       shown = share;
     });
   });
-}
-
-/** The same for what takes a moment only: the status bar says so. */
-export async function quietly<P extends object, R, E>(
-  { session }: Ctx,
-  title: string,
-  type: Request<P, R, E>,
-  params: P,
-): Promise<R | undefined> {
-  const location = vscode.ProgressLocation.Window;
-  const { token } = new vscode.CancellationTokenSource();
-  return vscode.window.withProgress({ location, title }, () => session.request(type, params, token));
 }

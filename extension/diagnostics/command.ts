@@ -4,7 +4,7 @@ import { DoctorRequest, PROTOCOL_VERSION } from '../../backend/protocol.ts';
 import type { Ctx } from '../ctx.ts';
 import { t } from '../l10n.ts';
 import { recentErrors } from '../recent-errors.ts';
-import { quietly } from '../work.ts';
+import { work } from '../work.ts';
 import { changedSettings, diagnosticsReport } from './report.ts';
 import type { Diagnostics } from './report.ts';
 
@@ -35,7 +35,7 @@ function versions({ extension }: Ctx): Record<string, string> {
 
 async function checks(ctx: Ctx): Promise<Diagnostics['checks']> {
   try {
-    return (await quietly(ctx, t('Checking this machine'), DoctorRequest, {})) ?? 'cancelled';
+    return (await work(ctx, t('Checking this machine'), DoctorRequest, {}, { quiet: true })) ?? 'cancelled';
   } catch (error) {
     return error instanceof Error ? error.message : String(error);
   }

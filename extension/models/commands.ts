@@ -11,7 +11,7 @@ import type { ModelInfo } from '../../backend/protocol.ts';
 import type { Ctx } from '../ctx.ts';
 import { bytes } from '../format.ts';
 import { t } from '../l10n.ts';
-import { quietly, work } from '../work.ts';
+import { work } from '../work.ts';
 import { licenceQuestion, modelRows } from './choice.ts';
 import type { ModelRow } from './choice.ts';
 import { modelSetting, setModel } from './setting.ts';
@@ -80,7 +80,7 @@ async function removeIt(ctx: Ctx, { id }: ModelInfo): Promise<void> {
 
 /** Undefined when the user has cancelled. Also tells the views whether the chosen model is there. */
 export async function allModels(ctx: Ctx): Promise<ModelInfo[] | undefined> {
-  const models = await quietly(ctx, t('Looking for models'), ModelsRequest, {});
+  const models = await work(ctx, t('Looking for models'), ModelsRequest, {}, { quiet: true });
   if (models) ctx.firstRun.modelsAre(models);
   return models;
 }

@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync, rmSync, truncateSync, utimesSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import test from 'node:test';
+import { warmup } from '../../backend/context/warmup.ts';
 import { AskRequest, IndexRequest, StoreRequest } from '../../backend/protocol.ts';
 import type { AskParams, AskResult, Progress } from '../../backend/protocol.ts';
 import { code, ended, Lab, logged, writeFiles } from './harness.ts';
@@ -52,6 +53,20 @@ test('an edit costs one segment', async (t) => {
   writeFiles(lab.repository, { 'src/cherry.ts': edited });
   const { timing } = await lab.ask(client);
   assert.equal(timing.prefillTokens, `// file: src/cherry.ts\n${edited}\n\n`.length);
+});
+
+test('every repository is read behind the same text: the instructions and the warm-up', async (t) => {
+  const opening = async (files: Record<string, string>) => {
+    const lab = new Lab(t, files);
+    await lab.ask(await lab.client());
+    return lab
+      .passes()
+      .flatMap(({ views, text }) => (views.length === 0 ? [text] : []))
+      .join('');
+  };
+  const frame = await opening(several);
+  assert.ok(frame.endsWith(warmup));
+  assert.equal(await opening(orchard), frame);
 });
 
 test('every segment stands right behind the frame, the question behind the longest', async (t) => {
