@@ -16,6 +16,8 @@ const patterns = [
 const marked = /[\p{N}_$./]|\p{Ll}\p{Lu}|\p{Lu}{2}\p{Ll}/u;
 const listing =
   /\b(?:which|what|list|all|how many)\b[^.?!]{0,200}\b(?:files|folders|directories)\b(?:\s+(?:are|is|exist|do|does|in|of)\b|\s*[.?!]?$)/iu;
+const oneFile =
+  /\b(?:which|what)\s+(?:[\p{L}-]+\s+)?(?:file|module)\b|\bwhere\s+(?:is|are|does|do|in the)\b[^.?!]{0,200}\b(?:defined|declared|implemented|set|live|code)\b/iu;
 
 /**
  * The distinct names in a question, in order. Words in backticks or quotes always count, others by their looks:
@@ -74,4 +76,9 @@ export function isName(value: string): boolean {
 /** Whether the answer is the list of files, not what is in them. */
 export function asksForFiles(question: string): boolean {
   return listing.test(question.trim());
+}
+
+/** Whether the answer is the one file in which something is. */
+export function asksForOneFile(question: string): boolean {
+  return oneFile.test(question);
 }

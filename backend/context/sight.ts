@@ -6,12 +6,13 @@ import type { Hints } from './assemble.ts';
 import { bestSegment, chooseSegments, headScores, type GateChoice } from './gate.ts';
 import { leadsOf, type Lead } from './leads.ts';
 import { segmentsAt } from './paths.ts';
+import { asksForOneFile } from './names.ts';
 import { probe, type ProbeContext } from './probe.ts';
 import type { Snapshot } from './snapshot.ts';
 import { assembleViews, outlineOf, type Assembled } from './views.ts';
 
-/** Files named to the model before the question. */
-const mostNamed = 4;
+/** Files named to the model before the question: with several, it takes any of them for the one that is asked for. */
+const mostNamed = { usually: 4, whenOneIsAsked: 1 };
 /** Segments that looks may add to those that the gate may choose. */
 const mostAdded = 2;
 const usualWidth = 4;
@@ -97,13 +98,14 @@ export class Sight {
   #paths(): string[] {
     const { lexical, segments } = this.context.snapshot;
     const likely = lexical.rank(this.#query).paths;
-    if (!this.#first) return likely.slice(0, mostNamed);
+    const most = asksForOneFile(this.params.question) ? mostNamed.whenOneIsAsked : mostNamed.usually;
+    if (!this.#first) return likely.slice(0, most);
     const paths = this.#first.flatMap(({ segment }) => {
       const held = new Set(segments[segment]?.lines.sources.map(({ path }) => path));
       const matching = likely.filter((path) => held.has(path));
       return matching.length > 0 ? matching : [...held].slice(0, 1);
     });
-    return [...new Set(paths)].slice(0, mostNamed);
+    return [...new Set(paths)].slice(0, most);
   }
 
   /**

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { asksForFiles, namesIn, valueOf } from '../../backend/context/names.ts';
+import { asksForFiles, asksForOneFile, namesIn, valueOf } from '../../backend/context/names.ts';
 
 test('a setting is told from other parameters, comments and the type of the name', () => {
   const parameters = 'def connect(self, time_out: float, retries: int = DEFAULT_RETRIES,';
@@ -46,4 +46,20 @@ test('names come in the order in which the question has them first, each once', 
   assert.deepEqual(namesIn('Does readFile call `open`, or src/io.ts, or `readFile` of fs.open?'), [
     ...['readFile', 'open', 'src/io.ts', 'fs.open'],
   ]);
+});
+
+test('which one file, and where something is defined, asks for one file', () => {
+  const one = [
+    'Which file holds this?',
+    'In which source file is `x`?',
+    'Where is readFile defined?',
+    'What module parses it?',
+  ];
+  const other = [
+    'Which files hold this?',
+    'What does the file a.ts do?',
+    'Where do I begin?',
+    'What is MAX_SIZE?',
+  ];
+  assert.deepEqual([...one, ...other].filter(asksForOneFile), one);
 });

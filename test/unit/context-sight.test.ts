@@ -97,6 +97,20 @@ test('when six are visible, the unpinned one that was useful least recently goes
   assert.deepEqual(sight.report()?.looks.at(-1)?.removed?.paths, ['src/banana.ts']);
 });
 
+test('a question for one file is told one path, others several', async () => {
+  const { context } = makeContext();
+  const ask = async (question: string) => {
+    const sight = await Sight.choose(context, params({ question, gate: 2 }), alive);
+    return sight.hints().paths.length;
+  };
+  assert.deepEqual(
+    await Promise.all(
+      ['Which file holds the apple and the banana?', 'What of the apple and the banana?'].map(ask),
+    ),
+    [1, 2],
+  );
+});
+
 test('with the gate off nothing is probed or looked at again', async () => {
   const { context, calls } = makeContext(() => []);
   const sight = await Sight.choose(context, params({ gate: 'off' }), alive);
