@@ -7,6 +7,7 @@ import type { Ctx } from './ctx.ts';
 import { registerEvidence } from './evidence/evidence.ts';
 import type { EvidenceNode } from './evidence/model.ts';
 import { registerFirstRun } from './first-run/first-run.ts';
+import { registerInsights } from './insights/view.ts';
 import { useBundle } from './l10n.ts';
 import { Session } from './session.ts';
 import { showError } from './show-error.ts';
@@ -21,9 +22,10 @@ export function activate(extension: vscode.ExtensionContext): void {
   extension.subscriptions.push(log, session);
   const chat = registerChat(extension, session, log);
   registerStatus(extension, session);
+  const insights = registerInsights(extension, session, log);
   const firstRun = registerFirstRun(extension, session, chat);
   const evidence = registerEvidence(extension, chat);
-  registerCommands({ extension, log, session, chat, evidence, firstRun });
+  registerCommands({ extension, log, session, chat, insights, evidence, firstRun });
 }
 
 export async function deactivate(): Promise<void> {

@@ -123,7 +123,7 @@ export class Session implements vscode.Disposable {
         const result = await this.#backend.request(IndexRequest, params, onProgress, token);
         return { type: 'read', result };
       }
-      const question = { ...params, question: activity.question };
+      const question = { ...params, question: activity.question, insights: true };
       const result = await this.#backend.request(AskRequest, question, onProgress, token);
       return { type: 'answered', result };
     } catch (error) {

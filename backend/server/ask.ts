@@ -32,6 +32,7 @@ const askSchema = indexSchema.extend({
   budget: z.number().min(0).max(1).optional(),
   estimate: z.boolean().optional(),
   wait: z.enum(['auto', 'all', 'none']).optional(),
+  insights: z.boolean().optional(),
 });
 
 export function registerAsk(registry: Registry, engine: Engine): void {
@@ -127,6 +128,9 @@ export async function answerIn(
     signal,
     onText: (text) => report({ kind: 'text', text }),
     onPassage: (passage) => reading.take(passage),
+    onInsight: params.insights
+      ? (insight) => report({ kind: 'insight', ...insight, buffer: runner.buffer() })
+      : undefined,
   });
   return reading.result(decoded, askedAt);
 }

@@ -30,6 +30,19 @@ test('an answer is streamed, and the pieces are the whole', async (t) => {
   assert.equal(result.citations[0]?.file, 'main.ts');
 });
 
+test('insights are told when they are asked for, and agree with the answer at its end', async (t) => {
+  const lab = new Lab(t, { 'main.ts': 'export const main = 1;\n' });
+  const client = await lab.client({ FAKE_ANSWER: 'In main.ts.' });
+  const told: Extract<Progress, { kind: 'insight' }>[] = [];
+  const onProgress = (value: Progress) => value.kind === 'insight' && told.push(value);
+  const result = await client.request(AskRequest, lab.params('Where?', { insights: true }), { onProgress });
+  const last = told.at(-1);
+  assert.equal(last?.tokens, 'In main.ts.'.length);
+  assert.deepEqual(last?.attention, result.attention);
+  assert.deepEqual(last?.attention.mass.retrieved, [[0.25, 0.25]]);
+  assert.equal(last?.buffer.capacity, 1);
+});
+
 test('what was read once is not read again, even by another process', async (t) => {
   const lab = new Lab(t, several);
   const first = await lab.ask(await lab.client());

@@ -10,7 +10,16 @@
  * this is the only place to repair.
  */
 import path from 'node:path';
-import { launchBrowser, makeTempDir, START_TIMEOUT, startServer, Teardown, workbenchUrl } from './launch.mjs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import {
+  ACTION_TIMEOUT,
+  launchBrowser,
+  makeTempDir,
+  START_TIMEOUT,
+  startServer,
+  Teardown,
+  workbenchUrl,
+} from './launch.mjs';
 
 /** @import { FrameLocator, Page } from 'playwright-core' */
 
@@ -162,6 +171,29 @@ export class VSCode {
       .nth(index)
       .contentFrame()
       .frameLocator('#active-frame');
+  }
+
+  /**
+   * The document of the webview that holds an element, as it is now: hidden, it goes.
+   * @param {string} selector
+   * @returns {Promise<import('playwright-core').Frame>}
+   */
+  async webviewWith(selector) {
+    const deadline = Date.now() + ACTION_TIMEOUT;
+    for (;;) {
+      for (const frame of this.page.frames()) {
+        // A frame may go while it is looked at.
+        if (
+          (await frame
+            .locator(selector)
+            .count()
+            .catch(() => 0)) > 0
+        )
+          return frame;
+      }
+      if (Date.now() > deadline) throw new Error(`No webview holds ${selector}.`);
+      await sleep(100);
+    }
   }
 
   /** Opens a file of the workspace. @param {string} name */

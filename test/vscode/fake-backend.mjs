@@ -23,12 +23,14 @@ import {
   AskRequest,
   ErrorCode,
   IndexRequest,
+  StoreRequest,
   progress,
   PROTOCOL_VERSION,
   TOKEN_VARIABLE,
 } from '../../backend/protocol.ts';
 import { registerModels } from './fake-models.mjs';
 import { exactAttention } from '../fixtures/exact-attention.mjs';
+import { buffer, steps, store, waveAttention } from '../fixtures/wave-attention.mjs';
 
 /** @import { AskParams, AskResult, Citation, Progress, ProgressParams } from '../../backend/protocol.ts' */
 /** @import { CancellationToken } from 'vscode-languageserver/node' */
@@ -126,6 +128,20 @@ sockets.on('connection', (socket) => {
       await report(params, { kind: 'text', text });
       if (question.includes('crash')) process.kill(process.pid, 'SIGKILL');
     }
+    if (params.insights) {
+      for (const [tokens, bytesRead] of /** @type {const} */ ([
+        [4, 2e9],
+        [44, 2.02e9],
+      ])) {
+        const insight = {
+          tokens,
+          tokensPerSecond: 38.4,
+          attention: waveAttention,
+          buffer: { ...buffer, bytesRead },
+        };
+        await report(params, { kind: 'insight', ...insight });
+      }
+    }
     return {
       answer: words.join(''),
       citations: CITATIONS,
@@ -135,6 +151,7 @@ sockets.on('connection', (socket) => {
       finish: 'stop',
       missed: [],
       ...exactAttention,
+      ...{ mode: 'wave', attention: waveAttention, steps },
       passages: words === ANSWER ? PASSAGES : [],
     };
   }
@@ -142,6 +159,7 @@ sockets.on('connection', (socket) => {
   connection.onInitialize(() => ({ capabilities: {} }));
   connection.onRequest(AskRequest, ask);
   connection.onRequest(IndexRequest, () => ({ context, timing, memory }));
+  connection.onRequest(StoreRequest.method, () => store);
   registerModels(connection, report);
   connection.listen();
 });
