@@ -209,6 +209,8 @@ export interface AskParams extends RepositoryParams, ProgressParams {
   wait?: 'auto' | 'all' | 'none';
   /** Whether to report what attention does while the answer is written. */
   insights?: boolean;
+  /** What the question is about, where it comes with much else, like an agent's prompt: files are chosen by it. */
+  about?: string;
 }
 
 /** A run of the repository's text that the gate chose. The list of all files is one without paths, of line 0. */
@@ -301,6 +303,21 @@ export interface AskResult {
   attention: AttentionSummary;
   steps: AttentionSteps;
   passages: Passage[];
+}
+
+/** Finds what a question is about, without an answer. */
+export interface FindParams extends RepositoryParams, ProgressParams {
+  question: string;
+  /** The most segments; chosen by the question when it is absent. */
+  limit?: number;
+}
+
+export interface FindResult {
+  context: ContextReport;
+  /** What would get full attention, the best first; empty when all would, as in a small repository. */
+  segments: GateSegment[];
+  /** Files that the question's words point at, the likeliest first. */
+  files: string[];
 }
 
 export interface IndexParams extends RepositoryParams, ProgressParams {}
@@ -416,6 +433,7 @@ export interface Check {
 }
 
 export const AskRequest = new RequestType<AskParams, AskResult, ErrorData>('repowave/ask');
+export const FindRequest = new RequestType<FindParams, FindResult, ErrorData>('repowave/find');
 export const IndexRequest = new RequestType<IndexParams, IndexResult, ErrorData>('repowave/index');
 export const ModelsRequest = new RequestType0<ModelInfo[], ErrorData>('repowave/models');
 export const DownloadRequest = new RequestType<DownloadParams, ModelInfo, ErrorData>(

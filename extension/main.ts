@@ -11,6 +11,7 @@ import { registerInsights } from './insights/view.ts';
 import { useBundle } from './l10n.ts';
 import { Session } from './session.ts';
 import { showError } from './show-error.ts';
+import { registerVscodeChat } from './vscode-chat/register.ts';
 
 let session: Session | undefined;
 
@@ -25,6 +26,7 @@ export function activate(extension: vscode.ExtensionContext): void {
   const insights = registerInsights(extension, session, log);
   const firstRun = registerFirstRun(extension, session, chat);
   const evidence = registerEvidence(extension, chat);
+  registerVscodeChat(extension, session);
   registerCommands({ extension, log, session, chat, insights, evidence, firstRun });
 }
 

@@ -4,7 +4,7 @@ import { mkdirSync, readFileSync, rmSync, truncateSync, utimesSync, writeFileSyn
 import path from 'node:path';
 import test from 'node:test';
 import { warmup } from '../../backend/context/warmup.ts';
-import { AskRequest, IndexRequest, StoreRequest } from '../../backend/protocol.ts';
+import { AskRequest, FindRequest, IndexRequest, StoreRequest } from '../../backend/protocol.ts';
 import type { AskParams, AskResult, Progress } from '../../backend/protocol.ts';
 import { code, ended, Lab, logged, writeFiles } from './harness.ts';
 
@@ -41,6 +41,25 @@ test('insights are told when they are asked for, and agree with the answer at it
   assert.deepEqual(last?.attention, result.attention);
   assert.deepEqual(last?.attention.mass.retrieved, [[0.25, 0.25]]);
   assert.equal(last?.buffer.capacity, 1);
+});
+
+test('files are chosen by what a long question is about, and found without an answer', async (t) => {
+  const lab = new Lab(t, several);
+  const client = await lab.client();
+  const prompt = 'You have tools for apple7, cherry7 and date7. What does banana7 return?';
+  const more = { gate: 1, about: 'What does banana7 return?' };
+  const { gate } = await client.request(AskRequest, lab.params(prompt, more));
+  assert.deepEqual(
+    gate?.segments.map(({ paths }) => paths),
+    [['src/banana.ts']],
+  );
+  const found = await client.request(FindRequest, { ...lab.params('Where is cherry7?'), limit: 1 });
+  assert.deepEqual(
+    found.segments.map(({ paths }) => paths),
+    [['src/cherry.ts']],
+  );
+  assert.equal(found.files[0], 'src/cherry.ts');
+  await assert.rejects(client.request(FindRequest, lab.params(' ')), { code: 'questionEmpty' });
 });
 
 test('what was read once is not read again, even by another process', async (t) => {

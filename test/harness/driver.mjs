@@ -204,6 +204,31 @@ export class VSCode {
     await this.page.locator('.editor-instance .view-lines').first().waitFor();
   }
 
+  // --- VS Code's own chat
+
+  /**
+   * Sends a chat message and returns the answer's text.
+   * @param {string} message
+   */
+  async askChat(message) {
+    const input = this.page.locator('.interactive-session .chat-editor-container .monaco-editor').first();
+    if (!(await input.isVisible())) await this.runCommand('Chat: Open Chat');
+    const before = await this.chatResponses.count();
+    await input.click();
+    await this.page.keyboard.press('Control+A');
+    await this.page.keyboard.type(message, { delay: 20 });
+    await this.page.keyboard.press('Escape'); // the suggestions for @ and #
+    await this.page.keyboard.press('Enter');
+    const response = this.chatResponses.nth(before);
+    await response.waitFor();
+    await response.and(this.page.locator(':not(.chat-response-loading)')).waitFor();
+    return response.innerText();
+  }
+
+  get chatResponses() {
+    return this.page.locator('.interactive-list .interactive-item-container.interactive-response');
+  }
+
   // --- evidence
 
   /**
