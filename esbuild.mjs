@@ -30,10 +30,11 @@ await Promise.all([
   }),
   build({
     ...common,
-    entryPoints: { chat: 'extension/chat/web/main.ts' },
+    entryPoints: { chat: 'extension/chat/web/main.ts', insights: 'extension/insights/web/main.ts' },
     format: 'iife',
     platform: 'browser',
     target: 'es2022',
+    minify: true,
   }),
   build({
     ...common,

@@ -84,7 +84,17 @@ export interface TextProgress {
   text: string;
 }
 
-export type Progress = PhaseProgress | ContextProgress | TextProgress;
+/** What attention has done up to here in the answer, where {@link AskParams.insights} asks for it: a few times a second, and at its end. */
+export interface InsightProgress {
+  kind: 'insight';
+  /** Tokens of the answer so far. */
+  tokens: number;
+  tokensPerSecond: number;
+  attention: AttentionSummary;
+  buffer: BufferReport;
+}
+
+export type Progress = PhaseProgress | ContextProgress | TextProgress | InsightProgress;
 export const progress = new ProgressType<Progress>();
 
 // --- requests
@@ -148,6 +158,26 @@ export interface MemoryReport {
   gpuBytes: number;
 }
 
+/** What the backend holds in memory of stored K/V, in bytes, and what its cache of clusters did, in clusters. */
+export interface BufferReport {
+  /** The most that all of it may take. */
+  capacity: number;
+  /** Segments seen whole, wave indexes, and outlines. */
+  exact: number;
+  index: number;
+  background: number;
+  cacheCapacity: number;
+  cacheUsed: number;
+  hits: number;
+  misses: number;
+  prefetched: number;
+  /** Misses that were estimated, as they were not there in time. */
+  late: number;
+  damaged: number;
+  /** Read from the disk since the backend started. */
+  bytesRead: number;
+}
+
 /** A place in the repository, relative to the root with forward slashes; lines from 1, both ends included. */
 export interface Citation {
   file: string;
@@ -177,6 +207,10 @@ export interface AskParams extends RepositoryParams, ProgressParams {
    * matter most to the question. What is left is read afterwards, while the client stays. Default: `auto`.
    */
   wait?: 'auto' | 'all' | 'none';
+  /** Whether to report what attention does while the answer is written. */
+  insights?: boolean;
+  /** What the question is about, where it comes with much else, like an agent's prompt: files are chosen by it. */
+  about?: string;
 }
 
 /** A run of the repository's text that the gate chose. The list of all files is one without paths, of line 0. */
@@ -223,6 +257,11 @@ export interface AttentionSummary {
   /** Tokens under tripartite attention, and how many of them were attended exactly. */
   waveTokens: number;
   retrievedTokens: number;
+  /** Their clusters, and how many of them were retrieved. */
+  waveClusters: number;
+  retrievedClusters: number;
+  /** Clusters that were chosen and estimated all the same, as they were not there in time: a sum. */
+  lateClusters: number;
   bytesPerStep: number;
   /** Sampled against exact attention: share of its 100 strongest tokens retrieved, and of its mass; null when not sampled. */
   recall: number | null;
@@ -232,6 +271,8 @@ export interface AttentionSummary {
   copyingSteps: number;
   /** By layer and KV head, the share of `waveTokens` that was attended exactly. */
   layers: number[][];
+  /** By layer and KV head, the share of the attention mass per zone. */
+  mass: Record<keyof Zones, number[][]>;
 }
 
 /** One entry per token of the answer. */
@@ -262,6 +303,21 @@ export interface AskResult {
   attention: AttentionSummary;
   steps: AttentionSteps;
   passages: Passage[];
+}
+
+/** Finds what a question is about, without an answer. */
+export interface FindParams extends RepositoryParams, ProgressParams {
+  question: string;
+  /** The most segments; chosen by the question when it is absent. */
+  limit?: number;
+}
+
+export interface FindResult {
+  context: ContextReport;
+  /** What would get full attention, the best first; empty when all would, as in a small repository. */
+  segments: GateSegment[];
+  /** Files that the question's words point at, the likeliest first. */
+  files: string[];
 }
 
 export interface IndexParams extends RepositoryParams, ProgressParams {}
@@ -377,6 +433,7 @@ export interface Check {
 }
 
 export const AskRequest = new RequestType<AskParams, AskResult, ErrorData>('repowave/ask');
+export const FindRequest = new RequestType<FindParams, FindResult, ErrorData>('repowave/find');
 export const IndexRequest = new RequestType<IndexParams, IndexResult, ErrorData>('repowave/index');
 export const ModelsRequest = new RequestType0<ModelInfo[], ErrorData>('repowave/models');
 export const DownloadRequest = new RequestType<DownloadParams, ModelInfo, ErrorData>(

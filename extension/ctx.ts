@@ -3,6 +3,7 @@ import * as vscode from 'vscode';
 import type { Chat } from './chat/view.ts';
 import type { EvidenceFeature } from './evidence/evidence.ts';
 import type { FirstRun } from './first-run/first-run.ts';
+import type { Insights } from './insights/view.ts';
 import type { Session } from './session.ts';
 
 /** What the features share. */
@@ -11,6 +12,7 @@ export interface Ctx {
   readonly log: vscode.LogOutputChannel;
   readonly session: Session;
   readonly chat: Chat;
+  readonly insights: Insights;
   readonly evidence: EvidenceFeature;
   readonly firstRun: FirstRun;
 }

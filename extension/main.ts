@@ -7,9 +7,11 @@ import type { Ctx } from './ctx.ts';
 import { registerEvidence } from './evidence/evidence.ts';
 import type { EvidenceNode } from './evidence/model.ts';
 import { registerFirstRun } from './first-run/first-run.ts';
+import { registerInsights } from './insights/view.ts';
 import { useBundle } from './l10n.ts';
 import { Session } from './session.ts';
 import { showError } from './show-error.ts';
+import { registerVscodeChat } from './vscode-chat/register.ts';
 
 let session: Session | undefined;
 
@@ -21,9 +23,11 @@ export function activate(extension: vscode.ExtensionContext): void {
   extension.subscriptions.push(log, session);
   const chat = registerChat(extension, session, log);
   registerStatus(extension, session);
+  const insights = registerInsights(extension, session, log);
   const firstRun = registerFirstRun(extension, session, chat);
   const evidence = registerEvidence(extension, chat);
-  registerCommands({ extension, log, session, chat, evidence, firstRun });
+  registerVscodeChat(extension, session);
+  registerCommands({ extension, log, session, chat, insights, evidence, firstRun });
 }
 
 export async function deactivate(): Promise<void> {

@@ -1,7 +1,7 @@
 import * as vscode from 'vscode';
 import type { RequestType, RequestType0 } from 'vscode-jsonrpc';
 import { AskRequest, IndexRequest } from '../backend/protocol.ts';
-import type { Progress } from '../backend/protocol.ts';
+import type { Progress, RepositoryParams } from '../backend/protocol.ts';
 import { Backend, BackendUnavailable } from './backend/client.ts';
 import type { Activity, Problem, SessionEvent } from './events.ts';
 import { FolderChoice, localFolders, openFiles } from './folders.ts';
@@ -66,6 +66,23 @@ export class Session implements vscode.Disposable {
     }
   }
 
+  /**
+   * About the open folder, but no activity of the chat's: what VS Code's own chat and its agents ask. Undefined when it
+   * was cancelled or no folder is open; throws a sentence for people.
+   */
+  async inFolder<P extends RepositoryParams, R, E>(
+    type: RequestType<P, R, E>,
+    params: Omit<P, keyof RepositoryParams>,
+    token: vscode.CancellationToken,
+    onProgress?: (progress: Progress) => void,
+  ): Promise<{ root: string; result: R } | undefined> {
+    const folder = await this.#pickFolder();
+    if (!folder) return undefined;
+    const root = folder.uri.fsPath;
+    const result = await this.request(type, { ...paramsOf(folder), ...params } as P, token, onProgress);
+    return result && { root, result };
+  }
+
   cancel(): void {
     this.#cancellation?.cancel();
   }
@@ -113,8 +130,7 @@ export class Session implements vscode.Disposable {
     folder: vscode.WorkspaceFolder,
     token: vscode.CancellationToken,
   ): Promise<SessionEvent> {
-    const settings = readSettings(vscode.workspace.getConfiguration('repowave', folder));
-    const params = { root: activity.root, focus: openFiles(folder), ...settings };
+    const params = paramsOf(folder);
     const onProgress = (progress: Progress) => {
       if (!token.isCancellationRequested) this.#events.fire({ type: 'progress', progress });
     };
@@ -123,7 +139,7 @@ export class Session implements vscode.Disposable {
         const result = await this.#backend.request(IndexRequest, params, onProgress, token);
         return { type: 'read', result };
       }
-      const question = { ...params, question: activity.question };
+      const question = { ...params, question: activity.question, insights: true };
       const result = await this.#backend.request(AskRequest, question, onProgress, token);
       return { type: 'answered', result };
     } catch (error) {
@@ -138,4 +154,9 @@ export class Session implements vscode.Disposable {
     if (problem) this.log.error(error instanceof Error ? error : String(error));
     return problem;
   }
+}
+
+function paramsOf(folder: vscode.WorkspaceFolder) {
+  const settings = readSettings(vscode.workspace.getConfiguration('repowave', folder));
+  return { root: folder.uri.fsPath, focus: openFiles(folder), ...settings };
 }

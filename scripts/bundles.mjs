@@ -7,7 +7,11 @@ import { isCurrent, stampFor } from './stamps.mjs';
 const product = {
   name: 'bundles',
   inputs: ['backend', 'extension', 'esbuild.mjs', 'tsconfig.json', 'package-lock.json'],
-  outputs: ['dist/extension.cjs', 'dist/chat.js', 'dist/chat.css', 'dist/backend.mjs', 'dist/cli.mjs'],
+  outputs: [
+    'dist/extension.cjs',
+    ...['chat', 'insights'].flatMap((page) => [`dist/${page}.js`, `dist/${page}.css`]),
+    ...['dist/backend.mjs', 'dist/cli.mjs'],
+  ],
 };
 
 /** @returns {boolean} */

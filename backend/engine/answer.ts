@@ -1,5 +1,5 @@
 /** The answer: greedy decoding behind a prepared context, streamed as text. */
-import type { AskResult, AttentionSteps, AttentionSummary } from '../protocol.ts';
+import type { AskResult, AttentionSteps, AttentionSummary, InsightProgress } from '../protocol.ts';
 import { StepList, summarize } from './attention.ts';
 import type { Runner } from './engine.ts';
 import type { Head } from './native.ts';
@@ -8,6 +8,9 @@ import { Sentences, type Range } from './sentences.ts';
 
 /** Text deltas are gathered for about this long, so that a fast model does not flood the connection. */
 const flushMs = 30;
+
+/** What attention does changes slowly to the eye. */
+const insightMs = 250;
 
 /** A sentence of the answer, and what attention did while it was written. */
 export interface DecodedPassage extends Range {
@@ -44,6 +47,8 @@ export interface AnswerOptions {
   onText: (text: string) => void;
   /** Called between two passes; it may change what the session looks at. */
   onPassage: (passage: DecodedPassage) => Promise<void>;
+  /** What attention has done so far: a few times a second, and at the end. */
+  onInsight?: (insight: Pick<InsightProgress, 'tokens' | 'tokensPerSecond' | 'attention'>) => void;
 }
 
 /**
@@ -71,7 +76,7 @@ async function decode(
   runner: Runner,
   first: number,
   position: number,
-  { room, signal, onText, onPassage }: AnswerOptions,
+  { room, signal, onText, onPassage, onInsight }: AnswerOptions,
 ): Promise<Decoded> {
   const { session, model } = runner;
   const firstTokenAt = performance.now();
@@ -87,6 +92,17 @@ async function decode(
   };
 
   const tokens: number[] = [];
+  const rate = () => {
+    const seconds = (performance.now() - firstTokenAt) / 1000;
+    return tokens.length > 1 && seconds > 0 ? tokens.length / seconds : 0;
+  };
+  let toldAt = firstTokenAt;
+  const tell = () => {
+    toldAt = performance.now();
+    const attention = summarize(session.attentionReport());
+    onInsight?.({ tokens: tokens.length, tokensPerSecond: rate(), attention });
+    return attention;
+  };
   let token = first;
   let finish: AskResult['finish'] = 'length';
   while (tokens.length < room) {
@@ -107,8 +123,9 @@ async function decode(
       signal,
     });
     passes++;
+    if (onInsight && performance.now() - toldAt >= insightMs) tell();
   }
-  const seconds = (performance.now() - firstTokenAt) / 1000;
+  const tokensPerSecond = rate();
   sentences.push(stream.end());
   const rest = sentences.end();
   if (rest) await endPassage(rest, true);
@@ -116,8 +133,8 @@ async function decode(
     text: stream.text,
     finish,
     firstTokenAt,
-    tokensPerSecond: tokens.length > 1 && seconds > 0 ? tokens.length / seconds : 0,
-    attention: summarize(session.attentionReport()),
+    tokensPerSecond,
+    attention: tell(),
     steps: list.steps,
   };
 }

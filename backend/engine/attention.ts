@@ -1,5 +1,5 @@
 /** What attention did while an answer was written, in the form in which it is told. */
-import type { AttentionSteps, AttentionSummary } from '../protocol.ts';
+import type { AttentionSteps, AttentionSummary, Zones } from '../protocol.ts';
 import type { AttentionReport, StepRecord } from './native.ts';
 
 const zoneNames = ['steady', 'retrieved', 'estimated', 'coarse'] as const;
@@ -14,26 +14,32 @@ export class StepList {
   }
 }
 
-/** The report in fewer numbers: means over layers and heads, but for the shares of the wave's tokens. */
+/** The report in fewer numbers: means over layers and heads, and what is told by layer and KV head. */
 export function summarize(report: AttentionReport): AttentionSummary {
   const { layers, kvHeads, samples, waveTokens } = report;
-  const heads = layers * kvHeads;
-  const mean = (values: Iterable<number>) => [...values].reduce((sum, value) => sum + value, 0) / heads;
-  const zone = (at: number) => rounded(mean(report.zones.filter((_, i) => i % zoneNames.length === at)));
-  const retrieved = [...report.retrievedTokens];
-  const share = (tokens: number) => (waveTokens > 0 ? rounded(tokens / waveTokens) : 0);
+  const mean = (values: Float32Array) => values.reduce((sum, value) => sum + value, 0) / (layers * kvHeads);
+  const byHead = (values: Float32Array) =>
+    Array.from({ length: layers }, (_, layer) =>
+      Array.from(values.subarray(layer * kvHeads, (layer + 1) * kvHeads), rounded),
+    );
+  const perZone = <T>(of: (values: Float32Array) => T): Record<keyof Zones, T> => {
+    const zone = (at: number) => of(report.zones.filter((_, i) => i % zoneNames.length === at));
+    return { steady: zone(0), retrieved: zone(1), estimated: zone(2), coarse: zone(3) };
+  };
   return {
-    zones: { steady: zone(0), retrieved: zone(1), estimated: zone(2), coarse: zone(3) },
+    zones: perZone((values) => rounded(mean(values))),
     waveTokens,
-    retrievedTokens: Math.round(mean(retrieved)),
+    retrievedTokens: Math.round(mean(report.retrievedTokens)),
+    waveClusters: report.waveClusters,
+    retrievedClusters: rounded(mean(report.retrievedClusters)),
+    lateClusters: report.lateClusters,
     bytesPerStep: Math.round(report.bytesPerStep),
     recall: samples > 0 ? rounded(report.recall) : null,
     captured: samples > 0 ? rounded(report.captured) : null,
     samples,
     copyingSteps: report.copyingSteps,
-    layers: Array.from({ length: layers }, (_, layer) =>
-      retrieved.slice(layer * kvHeads, (layer + 1) * kvHeads).map(share),
-    ),
+    layers: byHead(report.retrievedTokens.map((tokens) => (waveTokens > 0 ? tokens / waveTokens : 0))),
+    mass: perZone(byHead),
   };
 }
 

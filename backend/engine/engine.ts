@@ -1,6 +1,7 @@
 import { availableParallelism, totalmem } from 'node:os';
 import { UserError, throwIfCancelled } from '../errors.ts';
 import { Store } from '../context/store.ts';
+import type { BufferReport } from '../protocol.ts';
 import { loadAddon, type NativeAddon, type NativeModel, type NativeSession } from './native.ts';
 import { Queue } from './queue.ts';
 import { Shelf } from './shelf.ts';
@@ -121,6 +122,10 @@ export class Runner {
   /** The most bytes of stored K/V and index to hold in memory; by default half of what the machine has. */
   limitMemory(bytes = totalmem() / 2): void {
     this.addon.setCapacity(bytes);
+  }
+
+  buffer(): BufferReport {
+    return this.addon.memory();
   }
 
   /**

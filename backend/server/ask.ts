@@ -17,8 +17,16 @@ import type { Engine } from '../engine/engine.ts';
 import { EvidenceSum } from '../engine/evidence.ts';
 import { nothingPrefilled } from '../engine/prefill.ts';
 import { log } from '../log.ts';
-import { AskRequest, IndexRequest } from '../protocol.ts';
-import type { AskParams, AskResult, IndexResult, Passage, PrefillReport } from '../protocol.ts';
+import { AskRequest, FindRequest, IndexRequest } from '../protocol.ts';
+import type {
+  AskParams,
+  AskResult,
+  FindParams,
+  FindResult,
+  IndexResult,
+  Passage,
+  PrefillReport,
+} from '../protocol.ts';
 import type { Call, Registry } from './connection.ts';
 import { progressFields, repositoryFields } from './params.ts';
 
@@ -32,7 +40,15 @@ const askSchema = indexSchema.extend({
   budget: z.number().min(0).max(1).optional(),
   estimate: z.boolean().optional(),
   wait: z.enum(['auto', 'all', 'none']).optional(),
+  insights: z.boolean().optional(),
+  about: z.string().optional(),
 });
+const findSchema = indexSchema.extend({
+  question: z.string(),
+  limit: z.number().int().min(1).max(widestGate).optional(),
+});
+/** Files named beside the segments that were found. */
+const mostFiles = 8;
 
 export function registerAsk(registry: Registry, engine: Engine): void {
   /** What this client's last question has left to read. */
@@ -40,6 +56,7 @@ export function registerAsk(registry: Registry, engine: Engine): void {
   registry.on(IndexRequest, indexSchema, (params, call) =>
     readAll(engine, params, { ...call, isAwaited: false }),
   );
+  registry.on(FindRequest, findSchema, (params, call) => find(engine, params, call));
   registry.on(AskRequest, askSchema, async (params, call) => {
     const askedAt = performance.now();
     requireQuestion(params.question);
@@ -47,7 +64,7 @@ export function registerAsk(registry: Registry, engine: Engine): void {
     const timing = nothingPrefilled();
     if (wait === 'all') await readAll(engine, params, { ...call, timing, isAwaited: true });
     return engine.use(call.signal, async (signal) => {
-      const open = () => openContext(engine, { ...params, wait }, { ...call, signal, timing });
+      const open = () => openContext(engine, { ...chosenBy(params), wait }, { ...call, signal, timing });
       let context = await open();
       call.report({ kind: 'context', context: context.report });
       // It begins when the engine is free again, whatever becomes of the answer.
@@ -64,6 +81,27 @@ export function registerAsk(registry: Registry, engine: Engine): void {
         }
       }
     });
+  });
+}
+
+/** Files are chosen by what the question is about. */
+function chosenBy(params: AskParams): AskParams {
+  return { ...params, question: params.about ?? params.question };
+}
+
+/** What the gate would choose, in what has been read or is worth reading first. */
+async function find(engine: Engine, params: FindParams, call: Call): Promise<FindResult> {
+  requireQuestion(params.question);
+  const { question, limit: gate } = params;
+  return engine.use(call.signal, async (signal) => {
+    const context = await openContext(engine, { ...params, wait: 'auto' }, { ...call, signal });
+    const { session, model } = context.runner;
+    const sight = await Sight.choose({ ...context, session, model }, { ...params, gate }, signal);
+    return {
+      context: context.report,
+      segments: sight.report()?.segments ?? [],
+      files: context.snapshot.lexical.rank(question).paths.slice(0, mostFiles),
+    };
   });
 }
 
@@ -112,7 +150,7 @@ export async function answerIn(
   await fitQuestion(context, params.question);
   const { budget: share = usualBudget.share, estimate = usualBudget.estimate } = params;
   session.setBudget({ ...usualBudget, share, estimate });
-  const seen = { ...params, drop: context.dropped };
+  const seen = { ...chosenBy(params), drop: context.dropped };
   const sight = await Sight.choose({ ...context, session, model }, seen, signal);
   const { tokens, position, room } = await fitQuestion(context, params.question, sight.hints());
 
@@ -127,6 +165,9 @@ export async function answerIn(
     signal,
     onText: (text) => report({ kind: 'text', text }),
     onPassage: (passage) => reading.take(passage),
+    onInsight: params.insights
+      ? (insight) => report({ kind: 'insight', ...insight, buffer: runner.buffer() })
+      : undefined,
   });
   return reading.result(decoded, askedAt);
 }

@@ -26,6 +26,8 @@ export function reduceStatus(state: StatusState, event: SessionEvent): StatusSta
           return { ...state, context: event.progress.context };
         case 'text':
           return { ...state, phase: 'answering', progress: null };
+        case 'insight':
+          return state;
       }
       break;
     case 'answered':

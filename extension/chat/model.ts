@@ -83,6 +83,8 @@ export function reduceChat(state: ChatState, event: ChatEvent): ChatState {
           const answer = (state.turns.at(-1)?.answer ?? '') + event.progress.text;
           return updateLast(state, { answer, progress: null });
         }
+        case 'insight':
+          return state;
       }
       break;
     case 'answered':

@@ -4,7 +4,7 @@ import { mkdirSync, readFileSync, rmSync, truncateSync, utimesSync, writeFileSyn
 import path from 'node:path';
 import test from 'node:test';
 import { warmup } from '../../backend/context/warmup.ts';
-import { AskRequest, IndexRequest, StoreRequest } from '../../backend/protocol.ts';
+import { AskRequest, FindRequest, IndexRequest, StoreRequest } from '../../backend/protocol.ts';
 import type { AskParams, AskResult, Progress } from '../../backend/protocol.ts';
 import { code, ended, Lab, logged, writeFiles } from './harness.ts';
 
@@ -28,6 +28,38 @@ test('an answer is streamed, and the pieces are the whole', async (t) => {
   assert.deepEqual([...new Set(kinds)], ['scan', 'load', 'prefill', 'context', 'text']);
   assert.equal(result.context.files, 1);
   assert.equal(result.citations[0]?.file, 'main.ts');
+});
+
+test('insights are told when they are asked for, and agree with the answer at its end', async (t) => {
+  const lab = new Lab(t, { 'main.ts': 'export const main = 1;\n' });
+  const client = await lab.client({ FAKE_ANSWER: 'In main.ts.' });
+  const told: Extract<Progress, { kind: 'insight' }>[] = [];
+  const onProgress = (value: Progress) => value.kind === 'insight' && told.push(value);
+  const result = await client.request(AskRequest, lab.params('Where?', { insights: true }), { onProgress });
+  const last = told.at(-1);
+  assert.equal(last?.tokens, 'In main.ts.'.length);
+  assert.deepEqual(last?.attention, result.attention);
+  assert.deepEqual(last?.attention.mass.retrieved, [[0.25, 0.25]]);
+  assert.equal(last?.buffer.capacity, 1);
+});
+
+test('files are chosen by what a long question is about, and found without an answer', async (t) => {
+  const lab = new Lab(t, several);
+  const client = await lab.client();
+  const prompt = 'You have tools for apple7, cherry7 and date7. What does banana7 return?';
+  const more = { gate: 1, about: 'What does banana7 return?' };
+  const { gate } = await client.request(AskRequest, lab.params(prompt, more));
+  assert.deepEqual(
+    gate?.segments.map(({ paths }) => paths),
+    [['src/banana.ts']],
+  );
+  const found = await client.request(FindRequest, { ...lab.params('Where is cherry7?'), limit: 1 });
+  assert.deepEqual(
+    found.segments.map(({ paths }) => paths),
+    [['src/cherry.ts']],
+  );
+  assert.equal(found.files[0], 'src/cherry.ts');
+  await assert.rejects(client.request(FindRequest, lab.params(' ')), { code: 'questionEmpty' });
 });
 
 test('what was read once is not read again, even by another process', async (t) => {

@@ -10,7 +10,16 @@
  * this is the only place to repair.
  */
 import path from 'node:path';
-import { launchBrowser, makeTempDir, START_TIMEOUT, startServer, Teardown, workbenchUrl } from './launch.mjs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import {
+  ACTION_TIMEOUT,
+  launchBrowser,
+  makeTempDir,
+  START_TIMEOUT,
+  startServer,
+  Teardown,
+  workbenchUrl,
+} from './launch.mjs';
 
 /** @import { FrameLocator, Page } from 'playwright-core' */
 
@@ -164,12 +173,60 @@ export class VSCode {
       .frameLocator('#active-frame');
   }
 
+  /**
+   * The document of the webview that holds an element, as it is now: hidden, it goes.
+   * @param {string} selector
+   * @returns {Promise<import('playwright-core').Frame>}
+   */
+  async webviewWith(selector) {
+    const deadline = Date.now() + ACTION_TIMEOUT;
+    for (;;) {
+      for (const frame of this.page.frames()) {
+        // A frame may go while it is looked at.
+        if (
+          (await frame
+            .locator(selector)
+            .count()
+            .catch(() => 0)) > 0
+        )
+          return frame;
+      }
+      if (Date.now() > deadline) throw new Error(`No webview holds ${selector}.`);
+      await sleep(100);
+    }
+  }
+
   /** Opens a file of the workspace. @param {string} name */
   async openFile(name) {
     await this.page.keyboard.press('Control+P');
     await this.quickInput.fill(name);
     await this.quickInputRows.filter({ hasText: name }).first().click();
     await this.page.locator('.editor-instance .view-lines').first().waitFor();
+  }
+
+  // --- VS Code's own chat
+
+  /**
+   * Sends a chat message and returns the answer's text.
+   * @param {string} message
+   */
+  async askChat(message) {
+    const input = this.page.locator('.interactive-session .chat-editor-container .monaco-editor').first();
+    if (!(await input.isVisible())) await this.runCommand('Chat: Open Chat');
+    const before = await this.chatResponses.count();
+    await input.click();
+    await this.page.keyboard.press('Control+A');
+    await this.page.keyboard.type(message, { delay: 20 });
+    await this.page.keyboard.press('Escape'); // the suggestions for @ and #
+    await this.page.keyboard.press('Enter');
+    const response = this.chatResponses.nth(before);
+    await response.waitFor();
+    await response.and(this.page.locator(':not(.chat-response-loading)')).waitFor();
+    return response.innerText();
+  }
+
+  get chatResponses() {
+    return this.page.locator('.interactive-list .interactive-item-container.interactive-response');
   }
 
   // --- evidence

@@ -15,6 +15,8 @@ const here = path.dirname(fileURLToPath(import.meta.url));
 
 /** How long VS Code may take to start, in ms: 10 s on an idle machine, minutes on a busy one. */
 export const START_TIMEOUT = 180_000;
+/** How long a step may take, in ms. */
+export const ACTION_TIMEOUT = 60_000;
 
 /** Settings of a quiet VS Code. In a browser `files.autoSave` is on by default and edits fixtures. */
 const DEFAULT_SETTINGS = {
@@ -246,7 +248,7 @@ export async function launchBrowser(teardown, dir) {
     ],
   });
   teardown.add(() => context.close());
-  context.setDefaultTimeout(60_000);
+  context.setDefaultTimeout(ACTION_TIMEOUT);
   return context.pages()[0] ?? context.newPage();
 }
 

@@ -26,14 +26,15 @@ interface Walkthrough {
 /** Keys of package.json whose values are shown to users. */
 const SHOWN =
   /^(title|name|description|markdownDescription|altText|displayName|shortTitle|contents)$|escriptions$/;
-/** A name is the same in every language; file patterns and the like are no text. */
-const NAME = /^(RepoWave|repowave)$/;
+/** A name, also one that users type, is the same in every language. */
+const NAME = /^(RepoWave|repowave|repo|explain|where|impact|trace|repowave_(ask|evidence))$/;
 
 function* shown(value: unknown, key = ''): Generator<string> {
   if (typeof value === 'string' && SHOWN.test(key)) yield value;
   else if (Array.isArray(value)) for (const each of value as unknown[]) yield* shown(each, key);
   else if (value && typeof value === 'object')
-    for (const [name, each] of Object.entries(value)) yield* shown(each, name);
+    // What an input of a tool means is said to models, not to users.
+    for (const [name, each] of Object.entries(value)) if (name !== 'inputSchema') yield* shown(each, name);
 }
 
 const placeholders = (text: string) => (text.match(/\{\d+\}/g) ?? []).sort();

@@ -6,6 +6,8 @@
  *   wait     reports 37 % of the prefill and then nothing more, until it is cancelled
  *   crash    kills itself in the middle of its answer
  *   fail     is refused with an error for users
+ *   echo     is answered with itself
+ *   look for evidence  is answered with a call of that tool, and then with what it said
  *   settings is answered with the model and the patterns that came with it
  *   else     is answered, with citations
  *
@@ -22,15 +24,18 @@ import { createWebSocketStream, WebSocketServer } from 'ws';
 import {
   AskRequest,
   ErrorCode,
+  FindRequest,
   IndexRequest,
+  StoreRequest,
   progress,
   PROTOCOL_VERSION,
   TOKEN_VARIABLE,
 } from '../../backend/protocol.ts';
 import { registerModels } from './fake-models.mjs';
 import { exactAttention } from '../fixtures/exact-attention.mjs';
+import { buffer, steps, store, waveAttention } from '../fixtures/wave-attention.mjs';
 
-/** @import { AskParams, AskResult, Citation, Progress, ProgressParams } from '../../backend/protocol.ts' */
+/** @import { AskParams, AskResult, Citation, GateSegment, Progress, ProgressParams } from '../../backend/protocol.ts' */
 /** @import { CancellationToken } from 'vscode-languageserver/node' */
 
 const ANSWER = [
@@ -50,6 +55,18 @@ const CITATIONS = [
   { file: '../secret.txt', startLine: 1, endLine: 1, mass: 0.01 },
 ];
 
+const CALL = { name: 'repowave_evidence', arguments: { question: 'Where is a file ignored?' } };
+
+/** @param {string} question @param {string} settings @returns {readonly string[]} */
+function wordsFor(question, settings) {
+  if (question.includes('echo')) return [question];
+  if (question.includes('settings')) return [settings];
+  if (question.includes('<tool_response>'))
+    return ['The tool says: ', question.split('<tool_response>')[1] ?? ''];
+  if (question.includes('look for evidence')) return ['<tool_', `call>${JSON.stringify(CALL)}</tool_call>`];
+  return ANSWER;
+}
+
 /** @param {string} text @param {Citation[]} citations */
 const passage = (text, citations) => {
   const start = ANSWER.join('').indexOf(text);
@@ -65,6 +82,9 @@ const PASSAGES = [
     { file: 'src/constants.ts', startLine: 2, endLine: 2, mass: 0.3 },
   ]),
 ];
+
+/** @type {GateSegment} */
+const FOUND = { paths: ['src/ignore.ts'], startLine: 29, endLine: 35, tokens: 90, reason: 'words', score: 1 };
 
 const context = {
   tokens: 41_203,
@@ -121,10 +141,24 @@ sockets.on('connection', (socket) => {
     await report(params, { kind: 'context', context });
     const { model, include, exclude, mode, gate, others, budget } = params;
     const settings = { model, include, exclude, mode, gate, others, budget };
-    const words = question.includes('settings') ? [JSON.stringify(settings)] : ANSWER;
+    const words = wordsFor(question, JSON.stringify(settings));
     for (const text of words) {
       await report(params, { kind: 'text', text });
       if (question.includes('crash')) process.kill(process.pid, 'SIGKILL');
+    }
+    if (params.insights) {
+      for (const [tokens, bytesRead] of /** @type {const} */ ([
+        [4, 2e9],
+        [44, 2.02e9],
+      ])) {
+        const insight = {
+          tokens,
+          tokensPerSecond: 38.4,
+          attention: waveAttention,
+          buffer: { ...buffer, bytesRead },
+        };
+        await report(params, { kind: 'insight', ...insight });
+      }
     }
     return {
       answer: words.join(''),
@@ -135,6 +169,7 @@ sockets.on('connection', (socket) => {
       finish: 'stop',
       missed: [],
       ...exactAttention,
+      ...{ mode: 'wave', attention: waveAttention, steps },
       passages: words === ANSWER ? PASSAGES : [],
     };
   }
@@ -142,6 +177,8 @@ sockets.on('connection', (socket) => {
   connection.onInitialize(() => ({ capabilities: {} }));
   connection.onRequest(AskRequest, ask);
   connection.onRequest(IndexRequest, () => ({ context, timing, memory }));
+  connection.onRequest(StoreRequest.method, () => store);
+  connection.onRequest(FindRequest, () => ({ context, segments: [FOUND], files: ['src/ignore.ts'] }));
   registerModels(connection, report);
   connection.listen();
 });
