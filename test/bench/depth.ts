@@ -9,7 +9,7 @@ import { runScript } from './script.ts';
 import { syntheticSegments, writeSegments } from './synthetic.ts';
 import { withTemporaryFolder } from './temporary.ts';
 
-const DEPTHS = { '4k': 4_096, '32k': 32_768, '128k': 131_072, '512k': 524_288, '1m': 1_048_576 };
+export const DEPTHS = { '4k': 4_096, '32k': 32_768, '128k': 131_072, '512k': 524_288, '1m': 1_048_576 };
 const CHECK_DEPTH = { quick: 2_048, full: 8_192 };
 
 const cases: Record<string, (options: SuiteOptions) => Promise<Figure[]>> = {
@@ -122,11 +122,11 @@ async function checkPeer(options: SuiteOptions): Promise<Figure[]> {
   return [figure];
 }
 
-async function measureOurs(measurement: DepthMeasurement): Promise<DepthResult> {
+export async function measureOurs(measurement: DepthMeasurement): Promise<DepthResult> {
   return (await runScript('depth-ours.ts', measurement)) as DepthResult;
 }
 
-function conditionsOf(
+export function conditionsOf(
   options: SuiteOptions,
   plan: Plan,
   result: DepthResult | undefined,

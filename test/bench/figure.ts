@@ -2,7 +2,10 @@
 
 import os from 'node:os';
 
-/** One line of `--json`. `peer`, `peerName` and `ratio` are null where there is nothing to compare with. */
+/**
+ * One line of `--json`. `peer`, `peerName` and `ratio` are null where there is nothing to compare with; the name of a
+ * peer that could not run says so.
+ */
 export interface Figure {
   suite: string;
   case: string;
@@ -14,8 +17,20 @@ export interface Figure {
   peerName: string | null;
   /** ours / peer. */
   ratio: number | null;
+  /** Its place in a line chart; without it, it is a bar. */
+  point?: Point;
   /** All that a reader needs to judge or repeat it, with the spread of both sides. */
   conditions: Record<string, string | number | boolean | number[]>;
+}
+
+/** Both sides become lines, named `series` and the peer's name. */
+export interface Point {
+  axis: string;
+  x: number;
+  series: string;
+  peerSeries: string;
+  /** Whether the peer's value follows from measured ones at other points and was not measured here. */
+  peerExtrapolated: boolean;
 }
 
 export interface SuiteOptions {
@@ -62,10 +77,12 @@ function medianOrNull(samples: readonly number[]): number | null {
 
 export interface Comparison extends Pick<
   Figure,
-  'suite' | 'case' | 'metric' | 'unit' | 'peerName' | 'conditions'
+  'suite' | 'case' | 'metric' | 'unit' | 'peerName' | 'conditions' | 'point'
 > {
   ours: readonly number[];
   peer: readonly number[];
+  /** Why the peer could not be measured. */
+  notRun?: string;
 }
 
 /** What every figure about a model tells. */
@@ -74,7 +91,7 @@ export function machine({ model, threads, quick }: SuiteOptions): Figure['condit
 }
 
 /** The figure of interleaved repeats of both sides. */
-export function compare({ ours, peer, ...rest }: Comparison): Figure {
+export function compare({ ours, peer, notRun, ...rest }: Comparison): Figure {
   const [a, b] = [medianOrNull(ours), medianOrNull(peer)];
   return {
     suite: rest.suite,
@@ -83,10 +100,31 @@ export function compare({ ours, peer, ...rest }: Comparison): Figure {
     unit: rest.unit,
     ours: a,
     peer: b,
-    peerName: b === null ? null : rest.peerName,
+    peerName: b === null && notRun === undefined ? null : nameOf(rest.peerName, notRun),
     ratio: a === null || b === null ? null : a / b,
+    ...(rest.point && { point: rest.point }),
     conditions: { ...rest.conditions, oursSamples: [...ours], peerSamples: [...peer] },
   };
+}
+
+function nameOf(peer: string | null, notRun: string | undefined): string | null {
+  return notRun === undefined ? peer : `${peer}: not run, ${notRun}`;
+}
+
+/** Measures both sides turn by turn, so that whatever else the machine does falls on both. */
+export async function inTurn(
+  rounds: number,
+  sides: {
+    ours?: (round: number) => Promise<readonly number[]>;
+    peer: (round: number) => Promise<readonly number[]>;
+  },
+): Promise<{ ours: number[]; peer: number[] }> {
+  const samples = { ours: [] as number[], peer: [] as number[] };
+  for (let round = 1; round <= rounds; round++) {
+    if (sides.ours) samples.ours.push(...(await sides.ours(round)));
+    samples.peer.push(...(await sides.peer(round)));
+  }
+  return samples;
 }
 
 /** The table for people: the ratio first, then minimum/median/maximum of each side. */

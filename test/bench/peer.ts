@@ -38,10 +38,10 @@ export async function buildPeer(): Promise<void> {
   stamp();
 }
 
-/** @returns tokens per second, one number per repeat */
-export async function measurePeer(measurement: Measurement): Promise<number[]> {
+/** @param command llama-bench @returns tokens per second, one number per repeat */
+export async function measurePeer(measurement: Measurement, command = program): Promise<number[]> {
   const { kind, depth, tokens, repeats, threads, model } = measurement;
-  const { code, output } = await capture(program, [
+  const { code, output } = await capture(command, [
     ...[
       '-m',
       model,
@@ -61,7 +61,8 @@ export async function measurePeer(measurement: Measurement): Promise<number[]> {
       : ['-p', String(tokens), '-n', '0', '--no-warmup']),
   ]);
   if (code !== 0) throw new Error(`llama-bench failed with ${code}:\n${output}`);
-  // What it says on stderr comes before the JSON array.
-  const [result] = Results.parse(JSON.parse(output.slice(output.search(/^\[$/m))));
+  // What it says on stderr stands before or behind the JSON array.
+  const [array = ''] = /^\[$[^]*^\]$/m.exec(output) ?? [];
+  const [result] = Results.parse(JSON.parse(array));
   return result?.samples_ts ?? [];
 }

@@ -31,6 +31,13 @@ export function planFor(depth: number): Plan {
   return { exact: [FRAME], wave: VISIBLE, coarse };
 }
 
+/** The same depth with everything attended exactly. */
+export function exactPlan(depth: number): Plan {
+  const exact = [FRAME];
+  for (let rest = depth - FRAME; rest > 0; rest -= LONGEST) exact.push(Math.min(rest, LONGEST));
+  return { exact, wave: [], coarse: [] };
+}
+
 export interface PlannedSegment {
   detail: keyof Plan;
   tokens: number;

@@ -1,6 +1,6 @@
 /** Tokens per second of the bare engine against llama-bench: the same weights, libraries and threads, turn by turn. */
 import { z } from 'zod';
-import { compare, machine, type Figure, type Suite, type SuiteOptions } from './figure.ts';
+import { compare, inTurn, machine, type Figure, type Suite, type SuiteOptions } from './figure.ts';
 import type { Measurement } from './measurement.ts';
 import { modelPath } from './model.ts';
 import { buildPeer, measurePeer } from './peer.ts';
@@ -53,18 +53,22 @@ async function measure(
   const measurement = { ...shape, threads: options.threads, model };
   options.say('building llama-bench unless it is there');
   await buildPeer();
-  const [ours, peer]: [number[], number[]] = [[], []];
   let isa = '-';
-  for (let round = 1; round <= rounds; round++) {
-    if (!options.peerOnly) {
-      options.say(`${suite} ${name}, round ${round} of ${rounds}: RepoWave`);
-      const result = OursResult.parse(await runScript('ours.ts', measurement));
-      isa = result.isa;
-      ours.push(...result.samples);
-    }
-    options.say(`${suite} ${name}, round ${round} of ${rounds}: llama-bench`);
-    peer.push(...(await measurePeer(measurement)));
-  }
+  const turn = (round: number, side: string) =>
+    options.say(`${suite} ${name}, round ${round} of ${rounds}: ${side}`);
+  const measureOurs = async (round: number) => {
+    turn(round, 'RepoWave');
+    const result = OursResult.parse(await runScript('ours.ts', measurement));
+    isa = result.isa;
+    return result.samples;
+  };
+  const { ours, peer } = await inTurn(rounds, {
+    ...(!options.peerOnly && { ours: measureOurs }),
+    peer: (round) => {
+      turn(round, 'llama-bench');
+      return measurePeer(measurement);
+    },
+  });
   return compare({
     ...{
       suite,
