@@ -16,6 +16,7 @@ import { loadAddon, type Head, type NativeSession } from '../../backend/engine/n
 import { UserError } from '../../backend/errors.ts';
 import type { AskParams, AskResult, PhaseProgress } from '../../backend/protocol.ts';
 import { pack } from '../../backend/repo/pack.ts';
+import type { SourceFile } from '../../backend/repo/scan.ts';
 import { readText } from '../../backend/repo/text.ts';
 import { answerIn } from '../../backend/server/ask.ts';
 import type { Question } from './corpus.ts';
@@ -120,13 +121,18 @@ export class Lab {
     return (await this.runner.model.tokenize(gold, false)).tokens.slice(0, longestGold);
   }
 
+  /** The files that are read. */
+  async files(): Promise<SourceFile[]> {
+    const { tree, store } = this.options;
+    const selection = { root: tree, include: [], exclude: [] };
+    return (await scanTree(store, selection, alive, () => undefined)).files;
+  }
+
   /** All segments' tokens, one after another, behind the frame's. */
   async wholeText(): Promise<Int32Array> {
     const { model } = this.runner;
-    const { tree, store } = this.options;
-    const selection = { root: tree, include: [], exclude: [] };
-    const { files } = await scanTree(store, selection, alive, () => undefined);
-    const segments = await pack(files, {
+    const { tree } = this.options;
+    const segments = await pack(await this.files(), {
       readText: (path) => readText(tree, path),
       tokenize: (text) => model.tokenize(text, false),
       limits: limitsFor(model.info.trainedContext),

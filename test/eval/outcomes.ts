@@ -1,5 +1,5 @@
 /** What came out of the questions, and the tables of it. */
-import { questionTypes, type Question, type QuestionType } from './corpus.ts';
+import { allTypes, type Question, type QuestionType } from './corpus.ts';
 import type { Score } from './score.ts';
 import { mean, signTest, wilson } from './statistics.ts';
 
@@ -14,6 +14,17 @@ export interface Outcome extends Score {
   found: boolean;
   /** What was answered, when the model was free to. */
   answer?: string;
+  /** What the question took, beside what was read once for all of them. */
+  cost?: Cost;
+}
+
+export interface Cost {
+  /** From the question to the last token of the answer. */
+  ms: number;
+  /** Tokens computed before the answer: the question, and what was looked up and read for it alone. */
+  promptTokens: number;
+  /** K, V and summaries that attention read per token of the answer. */
+  bytesPerStep: number;
 }
 
 /** A question in all its parts: that about two constants is answered when both values are right. */
@@ -56,9 +67,10 @@ function casesOf(outcomes: readonly Outcome[], variant: string): Map<string, Cas
  */
 export function fidelityTable(outcomes: readonly Outcome[], references: readonly string[]): string {
   const variants = [...new Set(outcomes.map(({ variant }) => variant))];
-  const types = questionTypes.filter((type) => outcomes.some((outcome) => outcome.type === type));
+  const types = allTypes.filter((type) => outcomes.some((outcome) => outcome.type === type));
   const byVariant = new Map(variants.map((variant) => [variant, casesOf(outcomes, variant)]));
-  const head = ['variant', ...types, 'all', '95 %', 'found', 'tokens', 'nll'];
+  const costs = outcomes.some(({ cost }) => cost) ? ['s', 'read', 'MB/token'] : [];
+  const head = ['variant', ...types, 'all', '95 %', ...costs, 'found', 'tokens', 'nll'];
   const rows = [[...head, ...references.map((name) => `against ${name}`), `KL ${variants[0]}`, 'top-1']];
   for (const variant of variants) {
     const cases = [...byVariant.get(variant)!.values()];
@@ -74,6 +86,7 @@ export function fidelityTable(outcomes: readonly Outcome[], references: readonly
       ...types.map((type) => ratio(cases.filter((item) => item.type === type))),
       ratio(cases),
       interval.join('-'),
+      ...(costs.length > 0 ? costCells(own) : []),
       `${cases.filter(({ found }) => found).length}/${cases.length}`,
       perToken(total(own.map((outcome) => outcome.right))),
       weigh('nll'),
@@ -83,6 +96,17 @@ export function fidelityTable(outcomes: readonly Outcome[], references: readonly
     ]);
   }
   return table(rows);
+}
+
+/** Means per question: seconds, tokens read, and what attention read per token. */
+function costCells(outcomes: readonly Outcome[]): string[] {
+  const costs = outcomes.flatMap(({ cost }) => cost ?? []);
+  if (costs.length === 0) return ['-', '-', '-'];
+  return [
+    mean(costs.map(({ ms }) => ms / 1_000)).toFixed(1),
+    Math.round(mean(costs.map(({ promptTokens }) => promptTokens))).toString(),
+    mean(costs.map(({ bytesPerStep }) => bytesPerStep / 1e6)).toFixed(1),
+  ];
 }
 
 function paired(cases: Map<string, Case>, others: Map<string, Case> | undefined): string {
@@ -110,7 +134,7 @@ export interface Recall {
 
 /** One row per selector: how often the right segments were among the first 1/2/4/8, by type and in all. */
 export function recallTable(recalls: readonly Recall[]): string {
-  const types = questionTypes.filter((type) => recalls.some((recall) => recall.type === type));
+  const types = allTypes.filter((type) => recalls.some((recall) => recall.type === type));
   const cell = (items: readonly Recall[]) =>
     `${widths.map((_, i) => items.filter(({ found }) => found[i]).length).join('/')} of ${items.length}`;
   const rows = [...new Set(recalls.map(({ selector }) => selector))].map((selector) => {

@@ -5,7 +5,7 @@ import { describe } from './describe.ts';
 import { languageOf, type Language } from './languages.ts';
 
 /** A file that lines are planted in. */
-interface File {
+export interface File {
   name: string;
   language: Language;
   lines: string[];
@@ -18,7 +18,7 @@ interface Constant {
   value: string;
 }
 
-const words =
+export const words =
   'falcon otter cedar quartz maple harbor ember willow cobalt raven lotus comet delta onyx prairie canyon meadow glacier tundra saffron indigo velvet copper walnut juniper marble cricket badger heron lynx'.split(
     ' ',
   );
@@ -166,11 +166,8 @@ export class Planter {
     this.#questions.push({ id, type, ...parts, paths: files.map(({ name }) => name) });
   }
 
-  /** Puts a line between two parts of a file, indented like the second, or at the end. */
-  #plant({ lines }: File, line: string): void {
-    const place = this.#pick(lines.flatMap((_, i) => (isBetweenParts(lines, i) ? [i] : []))) ?? lines.length;
-    const [indentation] = /^\s*/.exec(lines[place + 1] ?? '')!;
-    lines.splice(place, 0, indentation + line);
+  #plant(file: File, line: string): void {
+    plantLine(file, line, this.#random);
   }
 
   #pick<T>(items: readonly T[]): T | undefined {
@@ -193,6 +190,14 @@ export class Planter {
 }
 
 const valueOf = (name: string) => `The value of \`${name}\` is \``;
+
+/** Puts a line between two parts of a file, indented like the second, or at the end. */
+export function plantLine({ lines }: File, line: string, random: (bound: number) => number): void {
+  const places = lines.flatMap((_, i) => (isBetweenParts(lines, i) ? [i] : []));
+  const place = places.length > 0 ? places[random(places.length)]! : lines.length;
+  const [indentation] = /^\s*/.exec(lines[place + 1] ?? '')!;
+  lines.splice(place, 0, indentation + line);
+}
 
 /** A file without the first comment that makes a description. */
 export function withoutDescription(name: string, text: string): File {

@@ -40,6 +40,23 @@ export function scoreAnswer(
   return score;
 }
 
+/** A free answer is right when it holds all parts, in any order and case; an empty one, or an empty part, is wrong. */
+export function scoreText(
+  text: string,
+  { gold, golds = [gold] }: { gold: string; golds?: string[] | undefined },
+): Score {
+  const lower = text.toLowerCase();
+  const right = golds.filter((part) => part !== '' && lower.includes(part.toLowerCase())).length;
+  return {
+    exact: golds.length > 0 && right === golds.length,
+    tokens: 0,
+    right: 0,
+    nll: 0,
+    kl: 0,
+    agreement: 0,
+  };
+}
+
 /** The first of the largest; -1 when nothing is larger than nothing, as among NaNs. */
 function argmax(values: Float32Array): number {
   let best = -1;

@@ -10,10 +10,11 @@ export interface Variant {
   /** As it was written. */
   name: string;
   /**
-   * What gets full attention: the whole `text` read in sequence, without stored segments; all segments; the `right`
-   * ones; or those that the gate has `chosen`.
+   * What gets full attention: the whole `text` read in sequence, without stored segments, or as much of its beginning
+   * as the trained window holds (`cut`); the `pieces` that a search finds, read for each question; all segments; the
+   * `right` ones; or those that the gate has `chosen`.
    */
-  sees: 'text' | 'all' | 'right' | 'chosen';
+  sees: 'text' | 'cut' | 'pieces' | 'all' | 'right' | 'chosen';
   /** How many segments the gate chooses. */
   width: 'auto' | number;
   /** How the segments are attended to that do not get full attention; undefined: not at all. */
@@ -38,6 +39,8 @@ const usual: Omit<Variant, 'name' | 'sees'> = {
 
 const kinds: Record<string, Partial<Variant> & Pick<Variant, 'sees'>> = {
   full: { sees: 'text' },
+  cut: { sees: 'cut' },
+  bm25: { sees: 'pieces' },
   exact: { sees: 'all' },
   'all-wave': { sees: 'all', inside: 'wave' },
   oracle: { sees: 'right' },
@@ -46,7 +49,7 @@ const kinds: Record<string, Partial<Variant> & Pick<Variant, 'sees'>> = {
 };
 
 export const variantHelp = `KIND[:OPTION=VALUE,...], joined by commas
-  KIND    full | exact | all-wave | oracle | gate-auto | gate1, gate2, ...
+  KIND    full | cut | bm25 | exact | all-wave | oracle | gate-auto | gate1, gate2, ...
   k       auto | N                      segments that the gate chooses
   others  mask | coarse[:BIAS] | exact[:BIAS]
   inside  exact | wave:SHARE[/TOKENS]   how the visible segments are attended to
@@ -67,7 +70,7 @@ const options: Record<string, Option> = {
     return detail ? { others: { detail: detail as Detail, bias: Number(bias) } } : undefined;
   },
   inside: ({ sees, budget }, value) => {
-    if (sees === 'text') return undefined;
+    if (!isStored(sees)) return undefined;
     if (value === 'exact') return { inside: value };
     const [, share, tokens = '0'] = /^wave:([01](?:\.\d+)?)(?:\/(\d+))?$/.exec(value) ?? [];
     if (share === undefined || Number(share) > 1) return undefined;
@@ -76,10 +79,15 @@ const options: Record<string, Option> = {
   estimate: ({ budget }, value) =>
     value === 'on' || value === 'off' ? { budget: { ...budget, estimate: value === 'on' } } : undefined,
   paths: ({ sees }, value) =>
-    (value === 'yes' || value === 'no') && sees !== 'text' ? { paths: value === 'yes' } : undefined,
+    (value === 'yes' || value === 'no') && isStored(sees) ? { paths: value === 'yes' } : undefined,
   free: ({ sees }, value) =>
     (value === 'yes' || value === 'no') && sees === 'chosen' ? { free: value === 'yes' } : undefined,
 };
+
+/** Whether attention looks at stored segments. */
+function isStored(sees: Variant['sees']): boolean {
+  return sees !== 'text' && sees !== 'cut' && sees !== 'pieces';
+}
 
 /** @throws UserError that says which part is not understood */
 export function parseVariants(text: string): Variant[] {
