@@ -1,21 +1,27 @@
-/** `npm run bench -- SUITE [--case NAME] [--quick] [--json]`. */
+/** `npm run bench -- SUITE [--case NAME] [--quick] [--json] [--plot]`. */
 import os from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { endOnSignals } from '../../scripts/children.mjs';
 import { at } from '../../scripts/paths.mjs';
 import { deepDecode } from './depth.ts';
+import { depths } from './depths.ts';
 import { table, together, type Figure, type Suite } from './figure.ts';
+import { latency } from './latency.ts';
+import { writeCharts } from './plot.ts';
 import { repositoryPrefill } from './repository.ts';
+import { roofline } from './roofline.ts';
 import { scan } from './scan.ts';
 import { decode, prefill } from './speed.ts';
 
 const suites: Record<string, Suite> = {
-  decode: together(decode, deepDecode),
+  decode: together(decode, deepDecode, depths),
   prefill: together(prefill, repositoryPrefill),
+  latency,
+  roofline,
   scan,
 };
-const usage = `usage: npm run bench -- SUITE [--case NAME] [--quick] [--json] [--model ID|PATH] [--threads N] [--repo DIR] [--peer-only]
+const usage = `usage: npm run bench -- SUITE [--case NAME] [--quick] [--json] [--plot] [--model ID|PATH] [--threads N] [--repo DIR] [--peer-only]
 ${Object.entries(suites)
   .map(([name, { cases }]) => `  ${name}: ${cases.join(', ')}`)
   .join('\n')}
@@ -28,6 +34,7 @@ async function main(): Promise<number> {
       case: { type: 'string' },
       quick: { type: 'boolean', default: false },
       json: { type: 'boolean', default: false },
+      plot: { type: 'boolean', default: false },
       model: { type: 'string', default: 'qwen2.5-coder-0.5b' },
       threads: { type: 'string', default: String(Math.min(8, os.availableParallelism())) },
       repo: { type: 'string', default: at() },
@@ -50,6 +57,9 @@ async function main(): Promise<number> {
     });
     figures.push(...results);
     if (values.json) for (const figure of results) process.stdout.write(`${JSON.stringify(figure)}\n`);
+  }
+  if (values.plot) {
+    for (const file of writeCharts(at('docs', 'charts'), figures)) process.stderr.write(`drawn: ${file}\n`);
   }
   if (!values.json) process.stdout.write(`${table(figures)}\n`);
   return 0;

@@ -16,6 +16,7 @@ const product = {
   outputs: ['build/llama-bench/llama-bench'],
 };
 const libraries = ['libllama-common.so', 'libllama.v0.5.0.so', 'libggml.v0.5.0.so', 'libggml-base.so'];
+const Model = z.array(z.object({ model_n_params: z.number().positive() })).length(1);
 const Results = z.array(z.object({ samples_ts: z.array(z.number().positive()) })).length(1);
 
 /** Builds llama-bench unless it is there; takes about half a minute. */
@@ -61,8 +62,31 @@ export async function measurePeer(measurement: Measurement, command = program): 
       : ['-p', String(tokens), '-n', '0', '--no-warmup']),
   ]);
   if (code !== 0) throw new Error(`llama-bench failed with ${code}:\n${output}`);
+  const [result] = Results.parse(arrayIn(output));
+  return result?.samples_ts ?? [];
+}
+
+/** @returns how many numbers the weights are */
+export async function parametersOf(model: string): Promise<number> {
+  const { code, output } = await capture(program, [
+    '-m',
+    model,
+    '-p',
+    '1',
+    '-n',
+    '0',
+    '-r',
+    '1',
+    '-o',
+    'json',
+  ]);
+  if (code !== 0) throw new Error(`llama-bench failed with ${code}:\n${output}`);
+  const [result] = Model.parse(arrayIn(output));
+  return result?.model_n_params ?? 0;
+}
+
+function arrayIn(output: string): unknown {
   // What it says on stderr stands before or behind the JSON array.
   const [array = ''] = /^\[$[^]*^\]$/m.exec(output) ?? [];
-  const [result] = Results.parse(JSON.parse(array));
-  return result?.samples_ts ?? [];
+  return JSON.parse(array);
 }

@@ -9,10 +9,12 @@ import { withTemporaryFolder } from './temporary.ts';
 /** Tokens of the repository; a quick small one is half as long, as it is one segment that cannot be sampled. */
 const SIZES: Record<string, { full: number; quick: number }> = {
   repo4k: { full: 4_096, quick: 2_048 },
+  repo10k: { full: 10_000, quick: 10_000 },
   repo100k: { full: 100_000, quick: 100_000 },
+  repo1m: { full: 1_000_000, quick: 1_000_000 },
 };
-/** Tokens that are prefilled of a repository, beside the frame. */
-const QUICK_SAMPLE = 2_000;
+/** Tokens that are prefilled of a repository, beside the frame: of a large one an even sample. */
+const SAMPLE = { full: 100_000, quick: 2_000 };
 const SMALL = 'repo4k';
 
 export const repositoryPrefill: Suite = { cases: Object.keys(SIZES), run: measure };
@@ -36,7 +38,7 @@ async function measure(name: string, options: SuiteOptions): Promise<Figure[]> {
         ...{
           repo: options.repo,
           tokens: SIZES[size]?.[quick ? 'quick' : 'full'] ?? 0,
-          sample: quick ? QUICK_SAMPLE : Number.MAX_SAFE_INTEGER,
+          sample: SAMPLE[quick ? 'quick' : 'full'],
         },
         ...{ store, threads, model },
       }),
@@ -83,6 +85,7 @@ function shares(name: string, options: SuiteOptions, result: RepositoryResult): 
   const conditions = { ...machine(options), ...conditionsOf(result) };
   return [
     compare({ ...shared, metric: 'indexShareOfTime', ours: [(100 * indexMs) / prefillMs], conditions }),
+    compare({ ...shared, metric: 'diskShareOfTime', ours: [(100 * result.diskMs) / prefillMs], conditions }),
     compare({ ...shared, metric: 'indexBytesOfKvBytes', ours: [(100 * indexBytes) / kvBytes], conditions }),
   ];
 }

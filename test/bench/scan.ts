@@ -6,16 +6,19 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { capture } from '../../scripts/children.mjs';
 import { at } from '../../scripts/paths.mjs';
-import { compare, type Figure, type Suite } from './figure.ts';
+import { compare, type Figure, type Suite, type SuiteOptions } from './figure.ts';
+import { REPOMIX, runRepomix } from './repomix.ts';
 import type { ScanSample } from './scan-ours.ts';
 
 const FILE_BYTES = 10_000;
 const FILES = { quick: 5_000, full: 100_000 };
 
-/** The full case is 100,000 files in 1 GB of the temporary folder, removed afterwards. */
+/** `large` is 100,000 files in 1 GB of the temporary folder, removed afterwards; `repository` the tree of `--repo`. */
 export const scan: Suite = {
-  cases: ['large'],
-  async run(name, { quick, peerOnly, say }) {
+  cases: ['large', 'repository'],
+  async run(name, options) {
+    if (name === 'repository') return besideRepomix(name, options);
+    const { quick, peerOnly, say } = options;
     const files = quick ? FILES.quick : FILES.full;
     const root = mkdtempSync(join(tmpdir(), 'repowave-bench-'));
     try {
@@ -53,6 +56,32 @@ async function measure(name: string, root: string, files: number, peerOnly: bool
       ours: sample ? [files / sample.unchangedSeconds] : [],
     }),
   ];
+}
+
+/** Our first scan of a tree, with what it leaves out and why, beside repomix making one text of it. */
+async function besideRepomix(name: string, { repo, quick, peerOnly, say }: SuiteOptions): Promise<Figure[]> {
+  const ours: number[] = [];
+  const peer: number[] = [];
+  let notRun: string | undefined;
+  let [files, bytes] = [0, 0];
+  for (let round = 1; round <= (quick ? 1 : 3); round++) {
+    say(`scan ${name}, round ${round}`);
+    const sample = await runOurs(repo);
+    [files, bytes] = [sample.files, sample.bytes];
+    if (!peerOnly) ours.push(sample.firstSeconds);
+    const repomix = await runRepomix(repo);
+    if ('notRun' in repomix) notRun = repomix.notRun;
+    else peer.push(repomix.seconds);
+  }
+  const figure = (metric: string, unit: string, amount: number): Figure =>
+    compare({
+      ...{ suite: 'scan', case: name, metric, unit, peerName: REPOMIX },
+      ours: ours.map((seconds) => amount / seconds),
+      peer: peer.map((seconds) => amount / seconds),
+      ...(notRun !== undefined && { notRun }),
+      conditions: { files, bytes, fileSystemCache: 'warm' },
+    });
+  return [figure('filesPerSecond', 'files/s', files), figure('megabytesPerSecond', 'MB/s', bytes / 1e6)];
 }
 
 /** Code-like text, different in every file; old enough for the scan's cache. */
