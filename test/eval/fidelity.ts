@@ -2,6 +2,7 @@
 import { frameView } from '../../backend/context/views.ts';
 import type { NativeSession, View } from '../../backend/engine/native.ts';
 import type { Question } from './corpus.ts';
+import { Embedder } from './embedder.ts';
 import type { Lab } from './lab.ts';
 import type { Outcome } from './outcomes.ts';
 import { Pieces } from './pieces.ts';
@@ -93,6 +94,7 @@ class Peers {
     private readonly lab: Lab,
     private readonly texts: Map<Variant['sees'], Sequence>,
     private readonly pieces: Pieces | undefined,
+    private readonly embedder: Embedder | undefined,
   ) {}
 
   static async for(lab: Lab, variants: readonly Variant[]): Promise<Peers> {
@@ -104,7 +106,9 @@ class Peers {
         'cut',
         (fitsWindow(lab) && texts.get('text')) || (await Sequence.read(lab, longestText(lab))),
       );
-    return new Peers(lab, texts, sees.has('pieces') ? await Pieces.of(lab) : undefined);
+    const pieces = sees.has('pieces') ? await Pieces.of(lab) : undefined;
+    const embedder = variants.some(({ embeds }) => embeds) ? await Embedder.start() : undefined;
+    return new Peers(lab, texts, pieces, embedder);
   }
 
   async ask(question: Question, gold: Int32Array, variant: Variant): Promise<Trial> {
@@ -112,7 +116,10 @@ class Peers {
     const text = this.texts.get(variant.sees);
     if (text) return text.ask(question, gold);
     if (!pieces || variant.sees !== 'pieces') return askSegments(lab, question, gold, variant);
-    const { tokens, paths } = await pieces.before(question.question);
+    const { tokens, paths } = await pieces.before(
+      question.question,
+      variant.embeds ? this.embedder : undefined,
+    );
     const { session } = lab;
     session.reset([]);
     const prompt = Int32Array.from([...tokens, ...(await lab.promptOf(question))]);
@@ -123,6 +130,7 @@ class Peers {
 
   close(): void {
     for (const text of new Set(this.texts.values())) text.close();
+    this.embedder?.close();
   }
 }
 

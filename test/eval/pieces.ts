@@ -1,15 +1,17 @@
 /**
- * Retrieval-augmented answers as llama.vscode makes them where no embedding server is set up: pieces of at most 40 lines
- * and 800 characters, the five best by BM25 before the question, and nothing else of the repository.
+ * Retrieval-augmented answers as llama.vscode makes them: pieces of at most 40 lines and 800 characters, the 47 best by
+ * BM25, of these the five most similar by embedding, or without an embedding model the five best, before the question,
+ * and nothing else of the repository. (It asks the model for search words first; here the question has them.)
  */
 import MiniSearch from 'minisearch';
 import { templateOf, tokenizeParts } from '../../backend/context/assemble.ts';
 import { terms } from '../../backend/context/lexical.ts';
 import { headerOf } from '../../backend/repo/segment.ts';
 import { readText } from '../../backend/repo/text.ts';
+import { bySimilarity, type Embedder } from './embedder.ts';
 import type { Lab } from './lab.ts';
 
-const limits = { lines: 40, characters: 800, line: 300, pieces: 5 };
+const limits = { lines: 40, characters: 800, line: 300, candidates: 47, pieces: 5 };
 
 interface Piece {
   id: number;
@@ -36,8 +38,9 @@ export class Pieces {
   }
 
   /** What stands before a question, and the files it is from. */
-  async before(question: string): Promise<{ tokens: Int32Array; paths: string[] }> {
-    const found = this.#index.search(question).slice(0, limits.pieces) as unknown as Piece[];
+  async before(question: string, embedder?: Embedder): Promise<{ tokens: Int32Array; paths: string[] }> {
+    const ranked = this.#index.search(question) as unknown as Piece[];
+    const found = embedder ? await mostSimilar(embedder, question, ranked) : ranked.slice(0, limits.pieces);
     const { model } = this.lab.runner;
     const tokens = await tokenizeParts(model, [
       { text: templateOf(model).head, special: true },
@@ -45,6 +48,14 @@ export class Pieces {
     ]);
     return { tokens, paths: [...new Set(found.map(({ path }) => path))] };
   }
+}
+
+async function mostSimilar(embedder: Embedder, question: string, ranked: Piece[]): Promise<Piece[]> {
+  const candidates = ranked.slice(0, limits.candidates);
+  const [query, ...vectors] = await embedder.embed([question, ...candidates.map(({ text }) => text)]);
+  return bySimilarity(query!, vectors)
+    .slice(0, limits.pieces)
+    .map((index) => candidates[index]!);
 }
 
 /** Whole lines, of which very long ones are cut. */

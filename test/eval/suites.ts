@@ -36,4 +36,5 @@ export const peers = [
   'gate-auto:inside=wave:0.02/1024,others=coarse:-4,paths=yes',
   'cut',
   'bm25',
+  'rag',
 ].join(',');

@@ -15,6 +15,8 @@ export interface Variant {
    * `right` ones; or those that the gate has `chosen`.
    */
   sees: 'text' | 'cut' | 'pieces' | 'all' | 'right' | 'chosen';
+  /** Whether pieces are chosen by an embedding model out of those that share words with the question. */
+  embeds: boolean;
   /** How many segments the gate chooses. */
   width: 'auto' | number;
   /** How the segments are attended to that do not get full attention; undefined: not at all. */
@@ -29,6 +31,7 @@ export interface Variant {
 }
 
 const usual: Omit<Variant, 'name' | 'sees'> = {
+  embeds: false,
   width: 'auto',
   others: undefined,
   inside: 'exact',
@@ -41,6 +44,7 @@ const kinds: Record<string, Partial<Variant> & Pick<Variant, 'sees'>> = {
   full: { sees: 'text' },
   cut: { sees: 'cut' },
   bm25: { sees: 'pieces' },
+  rag: { sees: 'pieces', embeds: true },
   exact: { sees: 'all' },
   'all-wave': { sees: 'all', inside: 'wave' },
   oracle: { sees: 'right' },
@@ -49,7 +53,7 @@ const kinds: Record<string, Partial<Variant> & Pick<Variant, 'sees'>> = {
 };
 
 export const variantHelp = `KIND[:OPTION=VALUE,...], joined by commas
-  KIND    full | cut | bm25 | exact | all-wave | oracle | gate-auto | gate1, gate2, ...
+  KIND    full | cut | bm25 | rag | exact | all-wave | oracle | gate-auto | gate1, gate2, ...
   k       auto | N                      segments that the gate chooses
   others  mask | coarse[:BIAS] | exact[:BIAS]
   inside  exact | wave:SHARE[/TOKENS]   how the visible segments are attended to

@@ -10,6 +10,7 @@ import {
   writeCorpus,
   type Corpus,
 } from '../eval/corpus.ts';
+import { bySimilarity } from '../eval/embedder.ts';
 import { needles } from '../eval/needles.ts';
 import { fidelityTable, type Outcome } from '../eval/outcomes.ts';
 import { piecesOf } from '../eval/pieces.ts';
@@ -154,6 +155,15 @@ test('pieces are whole lines inside the limits, and together the text', () => {
   for (const piece of pieces) assert.ok(piece.length <= 800 && piece.split('\n').length <= 40);
   assert.deepEqual(piecesOf('\n\n'), []);
   assert.equal(piecesOf('y'.repeat(5_000))[0]!.length, 300);
+});
+
+test('the pieces nearest to a question come first', () => {
+  const vectors = [
+    [0, 1],
+    [1, 0],
+    [0.6, 0.8],
+  ];
+  assert.deepEqual(bySimilarity([1, 0], vectors), [1, 2, 0]);
 });
 
 test('the peers are variants of their own, without options of stored segments', () => {
