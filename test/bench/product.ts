@@ -58,6 +58,7 @@ export class Product {
     await asked.catch((error: unknown) => {
       if (!enough.signal.aborted) throw error;
     });
+    if (!enough.signal.aborted) throw new Error('the answer ended before it could be cancelled');
     return { reachedMs: reachedAt - askedAt, cancelMs: performance.now() - reachedAt };
   }
 

@@ -34,7 +34,7 @@ const usage = `usage: npm run eval -- plant --repo DIR --out DIR [--seed N] [--t
        npm run eval -- needles | repository | ruler CORPUS [--model ID|PATH] [--variants LIST] [OPTIONS]
        npm run eval -- table FILE... [--types LIST] [--reference LIST]
   CORPUS   --repo DIR [--seed N] [--tokens N], or --corpus DIR of an earlier \`plant\`; of the last three also
-           --package small | medium | large (the default is small), and --tokens N1,N2
+           --package small | medium | large, and --tokens N1,N2
   OPTIONS  --types T1,T2  --questions N (per type)  --threads N  --store DIR  --json
   LIST     ${variantHelp}
 `;
@@ -243,7 +243,7 @@ function namedReferences(): string[] {
 /** A folder with a tree and its questions. */
 async function corpusFolder(name: string, suite: Suite, tokens: string): Promise<string> {
   if (values.corpus !== undefined) return given(values.corpus);
-  const repo = await repositoryFolder(suite !== planted);
+  const repo = await repositoryFolder(suite.package);
   const corpus = await makeCorpus(suite, repo, tokens);
   const key = JSON.stringify([name, repo, values.seed, tokens]);
   const folder = path.join(cache, 'corpora', createHash('sha256').update(key).digest('hex').slice(0, 16));
@@ -251,11 +251,12 @@ async function corpusFolder(name: string, suite: Suite, tokens: string): Promise
   return folder;
 }
 
-/** @param pinned whether one of the pinned packages can stand in for `--repo` */
-async function repositoryFolder(pinned = false): Promise<string> {
+/** @param usual the pinned package that stands in for `--repo`; none may without it */
+async function repositoryFolder(usual?: Size): Promise<string> {
   if (values.repo !== undefined) return given(values.repo);
-  const size = values.package ?? 'small';
-  if (!pinned || !Object.hasOwn(packages, size)) throw new UserError('usage', usage);
+  const size = values.package ?? usual;
+  if (usual === undefined || size === undefined || !Object.hasOwn(packages, size))
+    throw new UserError('usage', usage);
   return fetchPackage(path.join(cache, 'packages'), size as Size);
 }
 

@@ -10,21 +10,24 @@ import {
   type TreeOptions,
 } from './corpus.ts';
 import { needles } from './needles.ts';
+import type { Size } from './packages.ts';
 import { repository } from './repository.ts';
 import { ruler } from './ruler.ts';
 
 export interface Suite {
   make: (options: TreeOptions) => Promise<Corpus>;
   types: readonly QuestionType[];
-  /** What `--tokens` is without being given, and whether it can be several; 0 where the tree has its own length. */
+  /** What `--tokens` is without being given; 0 where the tree has its own length. */
   tokens: string;
+  /** The pinned repository that stands in for `--repo`. */
+  package?: Size;
 }
 
 export const planted: Suite = { make: plant, types: questionTypes, tokens: '16000' };
 export const suites: Record<string, Suite> = {
-  needles: { make: needles, types: needleTypes, tokens: '8000,32000' },
-  repository: { make: repository, types: repositoryTypes, tokens: '0' },
-  ruler: { make: ruler, types: rulerTypes, tokens: '8000,32000' },
+  needles: { make: needles, types: needleTypes, tokens: '8000,32000', package: 'large' },
+  repository: { make: repository, types: repositoryTypes, tokens: '0', package: 'small' },
+  ruler: { make: ruler, types: rulerTypes, tokens: '8000,32000', package: 'large' },
 };
 
 /** Exact attention, the wave index at two budgets, the product, and what people use instead. */
