@@ -185,7 +185,7 @@ function readArguments() {
         variants: { type: 'string' },
         reference: { type: 'string' },
         types: { type: 'string' },
-        questions: { type: 'string', default: '12' },
+        questions: { type: 'string' },
         count: { type: 'string', default: '4' },
         threads: { type: 'string', default: String(os.availableParallelism()) },
         store: { type: 'string', default: path.join(cache, 'store') },
@@ -206,7 +206,7 @@ async function withLab(
   work: (lab: Lab, questions: Question[]) => Promise<void>,
 ): Promise<void> {
   const types = typesFromOptions(suite.types);
-  const count = positive('questions', values.questions);
+  const count = positive('questions', values.questions ?? suite.questions);
   const threads = positive('threads', values.threads);
   const questions = spread(await readQuestions(folder), types, count);
   const open = () =>

@@ -19,15 +19,17 @@ export interface Suite {
   types: readonly QuestionType[];
   /** What `--tokens` is without being given; 0 where the tree has its own length. */
   tokens: string;
+  /** Of each type, as many as there are of them, without `--questions`. */
+  questions: string;
   /** The pinned repository that stands in for `--repo`. */
   package?: Size;
 }
 
-export const planted: Suite = { make: plant, types: questionTypes, tokens: '16000' };
+export const planted: Suite = { make: plant, types: questionTypes, tokens: '16000', questions: '12' };
 export const suites: Record<string, Suite> = {
-  needles: { make: needles, types: needleTypes, tokens: '8000,32000', package: 'large' },
-  repository: { make: repository, types: repositoryTypes, tokens: '0', package: 'small' },
-  ruler: { make: ruler, types: rulerTypes, tokens: '8000,32000', package: 'large' },
+  needles: { make: needles, types: needleTypes, tokens: '8000,32000', questions: '12', package: 'large' },
+  repository: { make: repository, types: repositoryTypes, tokens: '0', questions: '15', package: 'small' },
+  ruler: { make: ruler, types: rulerTypes, tokens: '8000,32000', questions: '12', package: 'large' },
 };
 
 /** Exact attention, the wave index at two budgets, the product, and what people use instead. */
