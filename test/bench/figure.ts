@@ -155,6 +155,7 @@ function spread(value: number | null, samples: Figure['conditions'][string] | un
   return [Math.min(...samples), value, Math.max(...samples)].map(number).join(' / ');
 }
 
-function number(value: number): string {
+/** For people. */
+export function number(value: number): string {
   return value >= 1000 ? Math.round(value).toString() : value.toPrecision(3);
 }

@@ -2,10 +2,11 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import * as echarts from 'echarts';
-import type { Figure } from './figure.ts';
+import { number, type Figure } from './figure.ts';
 
 const SIZE = { width: 820, height: 460 };
 const COLOURS = ['#1c7ed6', '#2f9e44', '#868e96', '#e8590c', '#862e9c'];
+const PEER = '#868e96';
 const DASHED = 'dashed';
 
 export interface Chart {
@@ -55,7 +56,7 @@ function draw(option: echarts.EChartsCoreOption, { suite, conditions }: Figure):
     backgroundColor: '#ffffff',
     title: { text: suite, subtext: told.filter(Boolean).join(', '), left: 12, top: 8 },
     legend: { bottom: 8, type: 'plain' },
-    grid: { left: 24, right: 32, top: 78, bottom: 64, containLabel: true },
+    grid: { left: 24, right: 32, top: 92, bottom: 64, containLabel: true },
     ...option,
   });
   const svg = chart.renderToSVGString();
@@ -104,10 +105,10 @@ function bars(figures: readonly Figure[]): echarts.EChartsCoreOption {
   const label = {
     show: true,
     position: 'right',
-    formatter: ({ value }: { value: number }) => value.toPrecision(3),
+    formatter: ({ value }: { value: number }) => number(value),
   };
-  const side = (name: string, pick: (figure: Figure) => number | null) => ({
-    ...{ name, type: 'bar', label },
+  const side = (name: string, color: string | undefined, pick: (figure: Figure) => number | null) => ({
+    ...{ name, type: 'bar', label, itemStyle: { color } },
     // Categories run upwards.
     data: figures.map((figure) => pick(figure) ?? '-').reverse(),
   });
@@ -117,8 +118,8 @@ function bars(figures: readonly Figure[]): echarts.EChartsCoreOption {
     xAxis: { type: 'value', name: figures[0]?.unit, nameLocation: 'middle', nameGap: 28 },
     yAxis: { type: 'category', data: figures.map((figure) => `${figure.case}: ${figure.metric}`).reverse() },
     series: [
-      ...(peers.length > 0 ? [side(peer, (figure) => figure.peer)] : []),
-      side('RepoWave', ({ ours }) => ours),
+      ...(peers.length > 0 ? [side(peer, PEER, (figure) => figure.peer)] : []),
+      side('RepoWave', COLOURS[0], ({ ours }) => ours),
     ],
   };
 }
