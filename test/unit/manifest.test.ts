@@ -67,6 +67,8 @@ test('the settings of the manifest are those that the code reads, with an explan
   });
   // The editors' heat map asks for its setting by itself.
   read.push(`repowave.${HEAT_MAP}`);
+  // Which backend is asked is no matter of a repository.
+  read.push('repowave.backend.url');
   assert.deepEqual(read.sort(), Object.keys(settings).sort());
   for (const [name, { scope, markdownDescription }] of Object.entries(settings)) {
     assert.ok(scope && markdownDescription, name);
@@ -78,10 +80,10 @@ test('the settings are few, in five groups', () => {
   assert.ok(Object.keys(settings).length <= 20);
 });
 
-test('a folder that is not trusted cannot choose the model file', () => {
+test('a folder that is not trusted cannot choose the model file, nor where questions go', () => {
   const { supported, restrictedConfigurations } = manifest.capabilities.untrustedWorkspaces;
   assert.equal(supported, 'limited');
-  assert.deepEqual(restrictedConfigurations, ['repowave.model']);
+  assert.deepEqual(restrictedConfigurations, ['repowave.model', 'repowave.backend.url']);
 });
 
 test('no proposed API: none is enabled, and the types are those of the oldest VS Code that is supported', () => {

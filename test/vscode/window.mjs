@@ -18,7 +18,9 @@ export let vscode;
  */
 export async function openWindow(options) {
   const extension = process.env.REPOWAVE_VSIX ?? path.join(root, 'build/repowave-linux-x64.vsix');
-  vscode = await VSCode.launch({ extension, workspace: fixture, artifactsDir, ...options });
+  // A shared backend outlives its window, but not these tests.
+  const env = { REPOWAVE_LINGER: '1', ...options.env };
+  vscode = await VSCode.launch({ extension, workspace: fixture, artifactsDir, ...options, env });
   await status(/RepoWave/).waitFor();
 }
 
