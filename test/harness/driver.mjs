@@ -87,6 +87,14 @@ export class VSCode {
     }
   }
 
+  /** Another window of the same server on the same folder, which goes with this one. */
+  async openAgain() {
+    const page = await this.page.context().newPage();
+    await page.goto(this.page.url(), { waitUntil: 'commit', timeout: START_TIMEOUT });
+    await page.locator('.monaco-workbench .statusbar-item').first().waitFor({ timeout: START_TIMEOUT });
+    return new VSCode(page, this.artifactsDir, this.teardown);
+  }
+
   /** Closes the browser, stops the server and everything it started, removes the user data. */
   async close() {
     await this.teardown.run();

@@ -6,6 +6,7 @@
  *   wait     reports 37 % of the prefill and then nothing more, until it is cancelled
  *   crash    kills itself in the middle of its answer
  *   fail     is refused with an error for users
+ *   Who are you  is answered with the number of its process
  *   echo     is answered with itself
  *   look for evidence  is answered with a call of that tool, and then with what it said
  *   settings is answered with the model and the patterns that came with it
@@ -58,6 +59,7 @@ const CALL = { name: 'repowave_evidence', arguments: { question: 'Where is a fil
 
 /** @param {string} question @param {string} settings @returns {readonly string[]} */
 function wordsFor(question, settings) {
+  if (question.includes('Who are you')) return [`I am process ${process.pid}.`];
   if (question.includes('echo')) return [question];
   if (question.includes('settings')) return [settings];
   if (question.includes('<tool_response>'))

@@ -24,17 +24,22 @@ export async function openWindow(options) {
   await status(/RepoWave/).waitFor();
 }
 
+/** From now on the steps are done in this window. @param {VSCode} window */
+export function useWindow(window) {
+  vscode = window;
+}
+
 let failed = false;
 
 /**
  * A step in the window. It leaves a picture behind when it fails, and the steps after it are skipped.
- * @param {string} name @param {() => Promise<void>} body
+ * @param {string} name @param {(context: import('node:test').TestContext) => Promise<void>} body
  */
 export function test(name, body) {
   return nodeTest(name, async (context) => {
     if (failed) return context.skip('an earlier step failed');
     try {
-      await body();
+      await body(context);
     } catch (error) {
       failed = true;
       await vscode.screenshot(`failed - ${name}`);
