@@ -127,6 +127,20 @@ export class VSCode {
     if (accept) await this.quickInput.press('Enter');
   }
 
+  /**
+   * Chooses a file in VS Code's own dialog. It reads a folder before it takes anything, and meanwhile puts its first
+   * folder back over what is typed: so each step waits for its list.
+   * @param {string} file absolute
+   */
+  async chooseFile(file) {
+    await this.quickInputRows.first().waitFor();
+    await this.quickInput.fill(path.dirname(file) + path.sep);
+    const row = this.quickInputRows.filter({ hasText: path.basename(file) });
+    await row.first().waitFor();
+    await row.first().click();
+    await this.quickInput.waitFor({ state: 'hidden' });
+  }
+
   // --- status bar, notifications, views
 
   /** What the status bar shows, left to right; `label` is the text for screen readers. */
@@ -210,6 +224,14 @@ export class VSCode {
     await this.quickInput.fill(name);
     await this.quickInputRows.filter({ hasText: name }).first().click();
     await this.page.locator('.editor-instance .view-lines').first().waitFor();
+  }
+
+  /** @param {string} name as the list of themes has it */
+  async chooseTheme(name) {
+    await this.runCommand('Preferences: Color Theme');
+    await this.typeQuickInput(name, { accept: false });
+    await this.quickInputRows.filter({ hasText: name }).first().click();
+    await this.quickInput.waitFor({ state: 'hidden' });
   }
 
   // --- VS Code's own chat
