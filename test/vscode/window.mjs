@@ -24,9 +24,10 @@ export async function openWindow(options) {
   await status(/RepoWave/).waitFor();
 }
 
-/** From now on the steps are done in this window. @param {VSCode} window */
-export function useWindow(window) {
+/** From now on the steps are done in this window: one behind another is not drawn. @param {VSCode} window */
+export async function useWindow(window) {
   vscode = window;
+  await window.page.bringToFront();
 }
 
 let failed = false;

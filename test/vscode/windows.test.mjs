@@ -35,10 +35,10 @@ test('a window that is loaded again finds its backend warm', async () => {
 
 test('a second window shares the backend of the first', async () => {
   const first = vscode;
-  useWindow(await vscode.openAgain());
+  await useWindow(await vscode.openAgain());
   assert.equal(await pidOf(), pid);
   await vscode.screenshot('windows-1-second');
-  useWindow(first);
+  await useWindow(first);
 });
 
 test('Restart gives both windows a new one, the same', async () => {
@@ -48,10 +48,10 @@ test('Restart gives both windows a new one, the same', async () => {
   const fresh = await pidOf();
   assert.notEqual(fresh, pid);
   const second = await vscode.openAgain();
-  useWindow(second);
+  await useWindow(second);
   assert.equal(await pidOf(), fresh);
   await second.page.close();
-  useWindow(first);
+  await useWindow(first);
   pid = fresh;
 });
 
