@@ -243,14 +243,15 @@ export class VSCode {
   async askChat(message) {
     const input = this.page.locator('.interactive-session .chat-editor-container .monaco-editor').first();
     if (!(await input.isVisible())) await this.runCommand('Chat: Open Chat');
-    const before = await this.chatResponses.count();
     await input.click();
     await this.page.keyboard.press('Control+A');
     await this.page.keyboard.type(message, { delay: 20 });
     await this.page.keyboard.press('Escape'); // the suggestions for @ and #
     await this.page.keyboard.press('Enter');
-    const response = this.chatResponses.nth(before);
-    await response.waitFor();
+    // Earlier answers may have left the list, which holds what can be seen.
+    const question = message.replace(/^([@#/]\S+ )+/, '');
+    await this.page.locator('.interactive-list .interactive-request', { hasText: question }).last().waitFor();
+    const response = this.chatResponses.last();
     await response.and(this.page.locator(':not(.chat-response-loading)')).waitFor();
     return response.innerText();
   }

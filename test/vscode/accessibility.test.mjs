@@ -13,6 +13,10 @@ after(() => vscode?.close());
 async function findings(selector) {
   const frame = await vscode.webviewWith(selector);
   await frame.evaluate(`${axe.source}; 0`);
+  // A page lets the window's background shine through, which axe cannot see from inside.
+  await frame.evaluate(() => {
+    document.documentElement.style.background = 'var(--vscode-sideBar-background)';
+  });
   const violations = await frame.evaluate(async () => {
     const { violations } = await /** @type {typeof axe} */ (Reflect.get(window, 'axe')).run(document, {
       resultTypes: ['violations'],
@@ -46,6 +50,12 @@ test('pages with an answer and an error have no serious finding in any theme', a
   await lastTurn().getByText('First word after').waitFor();
   for (const theme of ['Light Modern', 'Dark Modern', 'Dark High Contrast', 'Light High Contrast']) {
     await vscode.chooseTheme(theme);
+    const kind = `${theme.startsWith('Dark') ? 'vscode-dark' : 'vscode-light'}`;
+    const contrast = theme.startsWith('Dark') ? 'vscode-high-contrast' : 'vscode-high-contrast-light';
+    const shown = `body.${theme.includes('Contrast') ? contrast : kind}`;
+    for (const page of ['#transcript', '#insights']) {
+      await (await vscode.webviewWith(page)).locator(shown).waitFor();
+    }
     assert.deepEqual(await findings('#transcript'), [], theme);
     assert.deepEqual(await findings('#insights'), [], theme);
     await vscode.screenshot(`accessibility - ${theme}`);

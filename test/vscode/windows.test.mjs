@@ -5,7 +5,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import path from 'node:path';
 import { after, before } from 'node:test';
-import { ask, chat, lastTurn, openWindow, status, test, useWindow, vscode } from './window.mjs';
+import { ask, chat, lastTurn, openWindow, questionBox, status, test, useWindow, vscode } from './window.mjs';
 
 const script = path.join(import.meta.dirname, 'fake-backend.mjs');
 
@@ -36,6 +36,8 @@ test('a window that is loaded again finds its backend warm', async () => {
 test('a second window shares the backend of the first', async () => {
   const first = vscode;
   await useWindow(await vscode.openAgain());
+  // It brings the views of the first back, and takes the focus from the palette for them.
+  await questionBox().waitFor();
   assert.equal(await pidOf(), pid);
   await vscode.screenshot('windows-1-second');
   await useWindow(first);
@@ -49,6 +51,7 @@ test('Restart gives both windows a new one, the same', async () => {
   assert.notEqual(fresh, pid);
   const second = await vscode.openAgain();
   await useWindow(second);
+  await questionBox().waitFor();
   assert.equal(await pidOf(), fresh);
   await second.page.close();
   await useWindow(first);
