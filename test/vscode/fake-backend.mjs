@@ -57,10 +57,10 @@ const CITATIONS = [
 
 const CALL = { name: 'repowave_evidence', arguments: { question: 'Where is a file ignored?' } };
 
-/** @param {string} question @param {string} settings @returns {readonly string[]} */
-function wordsFor(question, settings) {
+/** @param {string} question @param {string} whole @param {string} settings @returns {readonly string[]} */
+function wordsFor(question, whole, settings) {
   if (question.includes('Who are you')) return [`I am process ${process.pid}.`];
-  if (question.includes('echo')) return [question];
+  if (question.includes('echo')) return [whole];
   if (question.includes('settings')) return [settings];
   if (question.includes('<tool_response>'))
     return ['The tool says: ', question.split('<tool_response>')[1] ?? ''];
@@ -123,7 +123,8 @@ sockets.on('connection', (socket) => {
 
   /** @param {AskParams} params @param {CancellationToken} cancellation @returns {Promise<AskResult>} */
   async function ask(params, cancellation) {
-    const { question } = params;
+    // An agent's own prompt holds many words.
+    const { about: question = params.question } = params;
     if (question.includes('fail')) {
       const data = { name: /** @type {const} */ ('questionTooLong') };
       throw new ResponseError(
@@ -144,7 +145,7 @@ sockets.on('connection', (socket) => {
     await report(params, { kind: 'context', context });
     const { model, include, exclude, mode, gate, others, budget } = params;
     const settings = { model, include, exclude, mode, gate, others, budget };
-    const words = wordsFor(question, JSON.stringify(settings));
+    const words = wordsFor(question, params.question, JSON.stringify(settings));
     for (const text of words) {
       await report(params, { kind: 'text', text });
       if (question.includes('crash')) process.kill(process.pid, 'SIGKILL');

@@ -15,9 +15,10 @@ before(() =>
 );
 after(() => vscode?.close());
 
+let asked = 0;
 /** The number of the process that answers this window. */
 async function pidOf() {
-  await ask('Who are you?');
+  await ask(`Who are you, ${++asked}?`);
   const answer = lastTurn().getByText(/^I am process \d+\.$/);
   await answer.waitFor();
   return Number((await answer.innerText()).match(/\d+/)?.[0]);
@@ -46,7 +47,6 @@ test('a second window shares the backend of the first', async () => {
 test('Restart gives both windows a new one, the same', async () => {
   const first = vscode;
   await vscode.runCommand('RepoWave: Restart Backend');
-  await status(/RepoWave/).waitFor();
   const fresh = await pidOf();
   assert.notEqual(fresh, pid);
   const second = await vscode.openAgain();
