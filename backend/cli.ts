@@ -9,6 +9,7 @@ import {
   DoctorRequest,
   DownloadRequest,
   ErrorCode,
+  LISTEN_VARIABLE,
   ModelsRequest,
   PruneRequest,
   StoreRequest,
@@ -16,6 +17,7 @@ import {
   type Mode,
   type RepositoryParams,
 } from './protocol.ts';
+import { parseAddress } from './server/listen.ts';
 import { readQuestions, requireFiles, runAsk, runIndex } from './terminal/ask.ts';
 import { PhaseDisplay } from './terminal/phases.ts';
 import { doctorReport, modelsReport } from './terminal/report.ts';
@@ -57,7 +59,11 @@ function program(): Command {
     .description('read a repository into the store, so that questions start at once')
     .option('--verbose', 'name every file that is left out')
     .action(index);
-  root.command('serve').description('run the backend for other clients, until Ctrl+C').action(serve);
+  root
+    .command('serve')
+    .description('run the backend for other clients, until Ctrl+C')
+    .option('--listen <host:port>', 'where to listen; by default on this machine only, on a free port')
+    .action(serve);
   jsonOption(root.command('models'))
     .description('list the models')
     .option('--download <id>', 'fetch this one first')
@@ -162,10 +168,11 @@ async function index(options: RepositoryOptions & { verbose?: true }): Promise<v
   await withClient((client) => runIndex(client, params, how));
 }
 
-async function serve(): Promise<void> {
+async function serve({ listen }: { listen?: string }): Promise<void> {
   const token = process.env[TOKEN_VARIABLE];
-  backend = await startBackend({ token });
-  if (!token) process.stderr.write(`Clients send the header "Authorization: Bearer ${backend.token}".\n`);
+  if (listen !== undefined) parseAddress(listen);
+  backend = await startBackend({ token, env: listen === undefined ? {} : { [LISTEN_VARIABLE]: listen } });
+  if (!token) process.stderr.write(`The token of its clients: ${backend.token}\n`);
   process.stdout.write(`${JSON.stringify(backend.handshake)}\n`);
   interrupted.signal.addEventListener('abort', () => backend?.child.kill('SIGTERM'));
   const [code] = (await once(backend.child, 'exit')) as [number | null];

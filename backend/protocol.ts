@@ -13,10 +13,21 @@ export interface Handshake {
   port: number;
   pid: number;
   protocol: number;
+  /** Of a backend that is shared, where another one than the one that was started may answer. */
+  token?: string;
 }
 
 /** Environment variable with the secret that the client sends as `Authorization: Bearer …`. */
 export const TOKEN_VARIABLE = 'REPOWAVE_TOKEN';
+/** Environment variable with HOST:PORT to listen on. Default: this machine only, any free port. */
+export const LISTEN_VARIABLE = 'REPOWAVE_LISTEN';
+/**
+ * Environment variable with a file: the backend is shared by all who name the same one. It then lives until its last
+ * client has gone, however its parent fares.
+ */
+export const SHARE_VARIABLE = 'REPOWAVE_SHARE';
+/** For how many seconds a shared backend stays without clients: a window that is loaded again finds it warm. */
+export const LINGER_VARIABLE = 'REPOWAVE_LINGER';
 
 export interface InitializeOptions {
   protocol: number;

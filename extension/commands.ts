@@ -1,3 +1,4 @@
+import { enterToken } from './backend/start.ts';
 import type { Ctx } from './ctx.ts';
 import { copyDiagnostics } from './diagnostics/command.ts';
 import type { EvidenceNode } from './evidence/model.ts';
@@ -12,6 +13,7 @@ export const commands = {
   'repowave.cancel': (ctx) => ctx.session.cancel(),
   'repowave.clear': (ctx) => ctx.chat.clear(),
   'repowave.restart': (ctx) => ctx.session.restart(),
+  'repowave.enterToken': async (ctx) => (await enterToken(ctx.extension)) && ctx.session.restart(),
   'repowave.showLog': (ctx) => ctx.log.show(),
   'repowave.insights.open': (ctx) => ctx.insights.open(),
   'repowave.insights.export': (ctx) => ctx.insights.export(),

@@ -4,7 +4,7 @@ import type { AskResult, IndexResult, Progress } from '../backend/protocol.ts';
 export type Activity = { kind: 'ask'; root: string; question: string } | { kind: 'read'; root: string };
 
 /** What a button below an error does. */
-export type Remedy = 'retry' | 'restart' | 'log' | 'selectModel';
+export type Remedy = 'retry' | 'restart' | 'log' | 'selectModel' | 'enterToken';
 
 /** An error as the user sees it: one sentence, and what can be done. */
 export interface Problem {

@@ -1,8 +1,8 @@
 import * as vscode from 'vscode';
+import { backendStarter } from './backend/start.ts';
 import { registerStatus } from './budget/status.ts';
 import { registerChat } from './chat/view.ts';
 import { commands } from './commands.ts';
-import { backendScript } from './ctx.ts';
 import type { Ctx } from './ctx.ts';
 import { registerEvidence } from './evidence/evidence.ts';
 import type { EvidenceNode } from './evidence/model.ts';
@@ -19,8 +19,13 @@ let session: Session | undefined;
 export function activate(extension: vscode.ExtensionContext): void {
   useBundle(vscode.l10n.bundle);
   const log = vscode.window.createOutputChannel('RepoWave', { log: true });
-  session = new Session(backendScript(extension), log);
+  session = new Session(backendStarter(extension), log);
   extension.subscriptions.push(log, session);
+  extension.subscriptions.push(
+    vscode.workspace.onDidChangeConfiguration((event) => {
+      if (event.affectsConfiguration('repowave.backend.url')) void session?.stop();
+    }),
+  );
   const chat = registerChat(extension, session, log);
   registerStatus(extension, session);
   const insights = registerInsights(extension, session, log);

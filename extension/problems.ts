@@ -7,6 +7,8 @@ const RETRY: Remedy[] = ['retry'];
 const MODEL: Remedy[] = ['selectModel', 'retry'];
 const DEFECT: Remedy[] = ['retry', 'log'];
 export const UNAVAILABLE: Remedy[] = ['retry', 'restart', 'log'];
+/** By a backend on another machine. */
+export const REFUSED: Remedy[] = ['enterToken', 'retry', 'log'];
 
 const REMEDIES: Partial<Record<ErrorName, Remedy[]>> = {
   internal: DEFECT,

@@ -3,10 +3,11 @@ import type { RequestType, RequestType0 } from 'vscode-jsonrpc';
 import { AskRequest, IndexRequest } from '../backend/protocol.ts';
 import type { Progress, RepositoryParams } from '../backend/protocol.ts';
 import { Backend, BackendUnavailable } from './backend/client.ts';
+import type { StartBackend } from './backend/start.ts';
 import type { Activity, Problem, SessionEvent } from './events.ts';
 import { FolderChoice, localFolders, openFiles } from './folders.ts';
 import { t } from './l10n.ts';
-import { problemOf, UNAVAILABLE } from './problems.ts';
+import { problemOf, REFUSED, UNAVAILABLE } from './problems.ts';
 import { rememberError } from './recent-errors.ts';
 import { readSettings } from './settings.ts';
 
@@ -22,10 +23,10 @@ export class Session implements vscode.Disposable {
   #cancellation: vscode.CancellationTokenSource | undefined;
 
   constructor(
-    script: string,
+    start: StartBackend,
     private readonly log: vscode.LogOutputChannel,
   ) {
-    this.#backend = new Backend(script, log, (state) => this.#events.fire({ type: 'backend', state }));
+    this.#backend = new Backend(start, log, (state) => this.#events.fire({ type: 'backend', state }));
   }
 
   get busy(): boolean {
@@ -149,7 +150,9 @@ export class Session implements vscode.Disposable {
   }
 
   #problem(error: unknown): Problem | undefined {
-    if (error instanceof BackendUnavailable) return { message: error.message, remedies: UNAVAILABLE };
+    if (error instanceof BackendUnavailable) {
+      return { message: error.message, remedies: error.refused ? REFUSED : UNAVAILABLE };
+    }
     const problem = problemOf(error);
     if (problem) this.log.error(error instanceof Error ? error : String(error));
     return problem;

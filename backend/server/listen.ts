@@ -3,12 +3,31 @@ import { createServer, STATUS_CODES, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { WebSocketServer, type WebSocket } from 'ws';
+import { UserError } from '../errors.ts';
+
+/** Where to listen: on this machine only and on any free port, unless something else is said. */
+export interface Address {
+  host: string;
+  /** 0 is any free one. */
+  port: number;
+}
+
+/** `HOST:PORT`, as in the environment variable. */
+export function parseAddress(text = '127.0.0.1:0'): Address {
+  const [, host = '', port = ''] = /^(.+):(\d+)$/.exec(text) ?? [];
+  if (!host || Number(port) > 65_535) throw new UserError('usage', `${text} is no address: write HOST:PORT.`);
+  return { host, port: Number(port) };
+}
 
 /**
- * Listens on a free port of 127.0.0.1 and hands over every WebSocket whose client knows the token.
+ * Listens and hands over every WebSocket whose client knows the token.
  * @returns the port
  */
-export async function listen(token: string, onClient: (socket: WebSocket) => void): Promise<number> {
+export async function listen(
+  token: string,
+  { host, port }: Address,
+  onClient: (socket: WebSocket) => void,
+): Promise<number> {
   const http = createServer((_request, response) => response.writeHead(404).end());
   const sockets = new WebSocketServer({ noServer: true, perMessageDeflate: false, maxPayload: 64 << 20 });
   http.on('upgrade', (request, socket, head) => {
@@ -19,7 +38,7 @@ export async function listen(token: string, onClient: (socket: WebSocket) => voi
   });
   await new Promise<void>((resolve, reject) => {
     http.once('error', reject);
-    http.listen(0, '127.0.0.1', resolve);
+    http.listen(port, host, resolve);
   });
   return (http.address() as AddressInfo).port;
 }

@@ -8,12 +8,21 @@ import { progress, PROTOCOL_VERSION } from '../../backend/protocol.ts';
 import type { InitializeOptions, Progress } from '../../backend/protocol.ts';
 import type { BackendState } from '../events.ts';
 import { t } from '../l10n.ts';
-import { startBackend } from './process.ts';
 import type { BackendProcess } from './process.ts';
+import { RemoteRefused } from './remote.ts';
 import { Restarts } from './restarts.ts';
+import type { StartBackend } from './start.ts';
 
 /** Thrown when there is no backend to ask, with a sentence for the user. */
-export class BackendUnavailable extends Error {}
+export class BackendUnavailable extends Error {
+  /** Whether another token would help, or another address. */
+  readonly refused: boolean;
+
+  constructor(message: string, { refused = false } = {}) {
+    super(message);
+    this.refused = refused;
+  }
+}
 
 /** The client's own error messages go to the log: what users see is ours. */
 class QuietClient extends LanguageClient {
@@ -27,13 +36,13 @@ interface Connection {
   process: BackendProcess;
 }
 
-/** The one backend process of this window: started by the first request, started again when it dies. */
+/** The backend of this window: started or found by the first request, and again when it has gone. */
 export class Backend {
   #connection: Promise<Connection> | undefined;
   readonly #restarts = new Restarts();
 
   constructor(
-    private readonly script: string,
+    private readonly start: StartBackend,
     private readonly log: LogOutputChannel,
     private readonly onState: (state: BackendState) => void,
   ) {}
@@ -62,22 +71,27 @@ export class Backend {
     }
   }
 
+  /** Ends the process, also for other windows: they start it again as well. */
   async restart(): Promise<void> {
-    await this.stop();
+    const process = await this.stop();
+    process?.kill();
+    await process?.ended;
     this.#restarts.forget();
     await this.#connect();
   }
 
-  /** Ends the process; the next request starts another one. */
-  async stop(): Promise<void> {
+  /** Lets go of the backend; the next request finds it again, or starts another one. */
+  async stop(): Promise<BackendProcess | undefined> {
     const connection = this.#connection;
     this.#connection = undefined;
     this.onState('stopped');
     try {
       const { client, process } = (await connection) ?? {};
-      await client?.stop().finally(() => process?.dispose());
+      await client?.stop().finally(() => process?.release());
+      return process;
     } catch (error) {
       this.log.debug(`While stopping the backend: ${String(error)}`);
+      return undefined;
     }
   }
 
@@ -89,8 +103,8 @@ export class Backend {
     this.onState('starting');
     try {
       await sleep(delayMs);
-      const process = await startBackend(this.script, (line) => this.log.info(line));
-      this.log.info(`Backend process ${process.pid} started.`);
+      const process = await this.start((line) => this.log.info(line));
+      this.log.info(`Connected to the backend, ${process.name}.`);
       const connection = { client: this.#createClient(process), process };
       await connection.client.start();
       this.onState('running');
@@ -99,6 +113,7 @@ export class Backend {
       this.log.error(error instanceof Error ? error : String(error));
       this.#connection = undefined;
       this.onState('failed');
+      if (error instanceof RemoteRefused) throw new BackendUnavailable(error.message, { refused: true });
       const reason = error instanceof Error ? error.message : String(error);
       throw new BackendUnavailable(t('The backend could not be started: {0}. The log tells more.', reason));
     }
@@ -126,10 +141,10 @@ export class Backend {
 
   /** A new client for every process: one way for the first start and for all others. */
   async #restartAfterCrash(process: BackendProcess): Promise<void> {
-    process.dispose();
+    process.release();
     this.#connection = undefined;
     const delay = this.#restarts.next(Date.now());
-    this.log.error(`Backend process ${process.pid} is gone (${await process.ended}).`);
+    this.log.error(`The backend, ${process.name}, is gone (${await process.ended}).`);
     if (delay === null) this.onState('failed');
     else await this.#connect(delay).catch(() => undefined); // told by the state, and by the next request
   }

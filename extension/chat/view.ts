@@ -153,6 +153,9 @@ export class Chat implements vscode.WebviewViewProvider {
       case 'selectModel':
         await vscode.commands.executeCommand('repowave.selectModel');
         return;
+      case 'enterToken':
+        await vscode.commands.executeCommand('repowave.enterToken');
+        return;
     }
   }
 }

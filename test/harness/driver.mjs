@@ -87,6 +87,14 @@ export class VSCode {
     }
   }
 
+  /** Another window of the same server on the same folder, which goes with this one. */
+  async openAgain() {
+    const page = await this.page.context().newPage();
+    await page.goto(this.page.url(), { waitUntil: 'commit', timeout: START_TIMEOUT });
+    await page.locator('.monaco-workbench .statusbar-item').first().waitFor({ timeout: START_TIMEOUT });
+    return new VSCode(page, this.artifactsDir, this.teardown);
+  }
+
   /** Closes the browser, stops the server and everything it started, removes the user data. */
   async close() {
     await this.teardown.run();
@@ -117,6 +125,20 @@ export class VSCode {
   async typeQuickInput(text, { accept = true } = {}) {
     await this.quickInput.fill(text);
     if (accept) await this.quickInput.press('Enter');
+  }
+
+  /**
+   * Chooses a file in VS Code's own dialog. It reads a folder before it takes anything, and meanwhile puts its first
+   * folder back over what is typed: so each step waits for its list.
+   * @param {string} file absolute
+   */
+  async chooseFile(file) {
+    await this.quickInputRows.first().waitFor();
+    await this.quickInput.fill(path.dirname(file) + path.sep);
+    const row = this.quickInputRows.filter({ hasText: path.basename(file) });
+    await row.first().waitFor();
+    await row.first().click();
+    await this.quickInput.waitFor({ state: 'hidden' });
   }
 
   // --- status bar, notifications, views
@@ -204,6 +226,14 @@ export class VSCode {
     await this.page.locator('.editor-instance .view-lines').first().waitFor();
   }
 
+  /** @param {string} name as the list of themes has it */
+  async chooseTheme(name) {
+    await this.runCommand('Preferences: Color Theme');
+    await this.typeQuickInput(name, { accept: false });
+    await this.quickInputRows.filter({ hasText: name }).first().click();
+    await this.quickInput.waitFor({ state: 'hidden' });
+  }
+
   // --- VS Code's own chat
 
   /**
@@ -213,14 +243,15 @@ export class VSCode {
   async askChat(message) {
     const input = this.page.locator('.interactive-session .chat-editor-container .monaco-editor').first();
     if (!(await input.isVisible())) await this.runCommand('Chat: Open Chat');
-    const before = await this.chatResponses.count();
     await input.click();
     await this.page.keyboard.press('Control+A');
     await this.page.keyboard.type(message, { delay: 20 });
     await this.page.keyboard.press('Escape'); // the suggestions for @ and #
     await this.page.keyboard.press('Enter');
-    const response = this.chatResponses.nth(before);
-    await response.waitFor();
+    // Earlier answers may have left the list, which holds what can be seen.
+    const question = message.replace(/^([@#/]\S+ )+/, '');
+    await this.page.locator('.interactive-list .interactive-request', { hasText: question }).last().waitFor();
+    const response = this.chatResponses.last();
     await response.and(this.page.locator(':not(.chat-response-loading)')).waitFor();
     return response.innerText();
   }

@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { build } from 'esbuild';
 import { HEAT_LEVELS, HEAT_MAP } from '../../extension/evidence/model.ts';
 import { readSettings } from '../../extension/settings.ts';
+import { COMMANDS } from '../../extension/vscode-chat/prompts.ts';
 
 interface Setting {
   default: unknown;
@@ -19,7 +22,10 @@ interface Manifest {
   contributes: {
     commands: { command: string; title: string; category: string }[];
     keybindings: { command: string }[];
-    menus: Record<string, { command: string }[]>;
+    menus: Record<string, { command: string; when?: string }[]>;
+    chatParticipants: { id: string; commands: { name: string }[] }[];
+    languageModelTools: { name: string }[];
+    languageModelChatProviders: { vendor: string }[];
     viewsContainers: Record<string, { icon: string }[]>;
     colors: { id: string }[];
     views: Record<string, { id: string }[]>;
@@ -67,6 +73,8 @@ test('the settings of the manifest are those that the code reads, with an explan
   });
   // The editors' heat map asks for its setting by itself.
   read.push(`repowave.${HEAT_MAP}`);
+  // Which backend is asked is no matter of a repository.
+  read.push('repowave.backend.url');
   assert.deepEqual(read.sort(), Object.keys(settings).sort());
   for (const [name, { scope, markdownDescription }] of Object.entries(settings)) {
     assert.ok(scope && markdownDescription, name);
@@ -78,10 +86,10 @@ test('the settings are few, in five groups', () => {
   assert.ok(Object.keys(settings).length <= 20);
 });
 
-test('a folder that is not trusted cannot choose the model file', () => {
+test('a folder that is not trusted cannot choose the model file, nor where questions go', () => {
   const { supported, restrictedConfigurations } = manifest.capabilities.untrustedWorkspaces;
   assert.equal(supported, 'limited');
-  assert.deepEqual(restrictedConfigurations, ['repowave.model']);
+  assert.deepEqual(restrictedConfigurations, ['repowave.model', 'repowave.backend.url']);
 });
 
 test('no proposed API: none is enabled, and the types are those of the oldest VS Code that is supported', () => {
@@ -105,4 +113,48 @@ test('the heat map has a colour for each of its levels, for its bar and for what
 test('a welcome is for a view that there is', () => {
   const views = Object.values(contributes.views).flatMap((list) => list.map(({ id }) => id));
   for (const { view } of contributes.viewsWelcome) assert.ok(views.includes(view), view);
+});
+
+/** The menus of ours, all of them stable. https://code.visualstudio.com/api/references/contribution-points#contributes.menus */
+const STABLE_MENUS = [
+  ...['commandPalette', 'comments/comment/context', 'comments/comment/title', 'comments/commentThread/context'],
+  ...['comments/commentThread/title', 'editor/context', 'editor/title', 'explorer/context', 'view/item/context'],
+  ...['view/title'],
+];
+
+test('no menu is a proposed one', () => {
+  const proposed = Object.keys(contributes.menus).filter((menu) => !STABLE_MENUS.includes(menu));
+  assert.deepEqual(proposed, []);
+});
+
+test('every command can be reached: nothing hides one from the palette that no menu offers', () => {
+  const hidden = (contributes.menus.commandPalette ?? [])
+    .filter(({ when }) => when === 'false')
+    .map(({ command }) => command);
+  const offered = Object.entries(contributes.menus)
+    .filter(([menu]) => menu !== 'commandPalette')
+    .flatMap(([, items]) => items.map(({ command }) => command));
+  assert.deepEqual(
+    hidden.filter((command) => !offered.includes(command)),
+    [],
+  );
+});
+
+test('participant, tools and model of the manifest are those that the code registers', () => {
+  const code = (file: string) => readFileSync(new URL(`extension/vscode-chat/${file}`, root), 'utf8');
+  const [participant] = contributes.chatParticipants;
+  assert.match(code('participant.ts'), new RegExp(`'${participant?.id}'`));
+  assert.deepEqual(participant?.commands.map(({ name }) => name), [...COMMANDS]);
+  for (const { name } of contributes.languageModelTools) assert.match(code('tools.ts'), new RegExp(`'${name}'`));
+  const vendors = contributes.languageModelChatProviders.map(({ vendor }) => vendor);
+  assert.match(code('provider.ts'), new RegExp(`VENDOR = '${vendors.join()}'`));
+});
+
+test('a page of ours is small: chart library and all, below 150 kB', async () => {
+  const { outputFiles } = await build({
+    entryPoints: [fileURLToPath(new URL('extension/insights/web/main.ts', root))],
+    ...{ bundle: true, minify: true, write: false, format: 'iife', outdir: 'out' },
+  });
+  const bytes = outputFiles.reduce((sum, { contents }) => sum + contents.length, 0);
+  assert.ok(bytes < 150_000, `${bytes} bytes`);
 });

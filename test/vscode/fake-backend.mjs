@@ -6,6 +6,7 @@
  *   wait     reports 37 % of the prefill and then nothing more, until it is cancelled
  *   crash    kills itself in the middle of its answer
  *   fail     is refused with an error for users
+ *   Who are you  is answered with the number of its process
  *   echo     is answered with itself
  *   look for evidence  is answered with a call of that tool, and then with what it said
  *   settings is answered with the model and the patterns that came with it
@@ -14,29 +15,28 @@
  * Of its models `tiny` is there, `slow` is downloaded until it is cancelled, and `closed` has a licence to be accepted.
  */
 import { createServer } from 'node:http';
-import {
-  createConnection,
-  ResponseError,
-  StreamMessageReader,
-  StreamMessageWriter,
-} from 'vscode-languageserver/node';
-import { createWebSocketStream, WebSocketServer } from 'ws';
+import { ResponseError } from 'vscode-jsonrpc/node';
+import { WebSocketServer } from 'ws';
 import {
   AskRequest,
   ErrorCode,
   FindRequest,
   IndexRequest,
+  LINGER_VARIABLE,
   StoreRequest,
   progress,
   PROTOCOL_VERSION,
+  SHARE_VARIABLE,
   TOKEN_VARIABLE,
 } from '../../backend/protocol.ts';
+import { Clients, publish } from '../../backend/server/share.ts';
+import { connectionOver } from '../../backend/transport.ts';
 import { registerModels } from './fake-models.mjs';
 import { exactAttention } from '../fixtures/exact-attention.mjs';
 import { buffer, steps, store, waveAttention } from '../fixtures/wave-attention.mjs';
 
 /** @import { AskParams, AskResult, Citation, GateSegment, Progress, ProgressParams } from '../../backend/protocol.ts' */
-/** @import { CancellationToken } from 'vscode-languageserver/node' */
+/** @import { CancellationToken } from 'vscode-jsonrpc/node' */
 
 const ANSWER = [
   'The function `decideIgnore` in src/ignore.ts:29 decides it. It checks, from cheap to dear:\n\n',
@@ -57,9 +57,10 @@ const CITATIONS = [
 
 const CALL = { name: 'repowave_evidence', arguments: { question: 'Where is a file ignored?' } };
 
-/** @param {string} question @param {string} settings @returns {readonly string[]} */
-function wordsFor(question, settings) {
-  if (question.includes('echo')) return [question];
+/** @param {string} question @param {string} whole @param {string} settings @returns {readonly string[]} */
+function wordsFor(question, whole, settings) {
+  if (question.includes('Who are you')) return [`I am process ${process.pid}.`];
+  if (question.includes('echo')) return [whole];
   if (question.includes('settings')) return [settings];
   if (question.includes('<tool_response>'))
     return ['The tool says: ', question.split('<tool_response>')[1] ?? ''];
@@ -103,6 +104,7 @@ const timing = {
 };
 const memory = { ramBytes: 5e8, diskBytes: 5e8, gpuBytes: 0 };
 
+const clients = new Clients(1000 * Number(process.env[LINGER_VARIABLE]), () => process.exit());
 const server = createServer();
 const sockets = new WebSocketServer({
   server,
@@ -111,8 +113,9 @@ const sockets = new WebSocketServer({
 });
 
 sockets.on('connection', (socket) => {
-  const stream = createWebSocketStream(socket);
-  const connection = createConnection(new StreamMessageReader(stream), new StreamMessageWriter(stream));
+  clients.add(socket);
+  const connection = connectionOver(socket, () => undefined);
+  connection.onClose(() => connection.dispose());
 
   /** @param {ProgressParams} params @param {Progress} value */
   const report = ({ partialResultToken = '' }, value) =>
@@ -120,7 +123,8 @@ sockets.on('connection', (socket) => {
 
   /** @param {AskParams} params @param {CancellationToken} cancellation @returns {Promise<AskResult>} */
   async function ask(params, cancellation) {
-    const { question } = params;
+    // An agent's own prompt holds many words.
+    const { about: question = params.question } = params;
     if (question.includes('fail')) {
       const data = { name: /** @type {const} */ ('questionTooLong') };
       throw new ResponseError(
@@ -141,7 +145,7 @@ sockets.on('connection', (socket) => {
     await report(params, { kind: 'context', context });
     const { model, include, exclude, mode, gate, others, budget } = params;
     const settings = { model, include, exclude, mode, gate, others, budget };
-    const words = wordsFor(question, JSON.stringify(settings));
+    const words = wordsFor(question, params.question, JSON.stringify(settings));
     for (const text of words) {
       await report(params, { kind: 'text', text });
       if (question.includes('crash')) process.kill(process.pid, 'SIGKILL');
@@ -174,7 +178,9 @@ sockets.on('connection', (socket) => {
     };
   }
 
-  connection.onInitialize(() => ({ capabilities: {} }));
+  connection.onRequest('initialize', () => ({ capabilities: {} }));
+  connection.onRequest('shutdown', () => null);
+  connection.onNotification('exit', () => socket.close());
   connection.onRequest(AskRequest, ask);
   connection.onRequest(IndexRequest, () => ({ context, timing, memory }));
   connection.onRequest(StoreRequest.method, () => store);
@@ -183,8 +189,11 @@ sockets.on('connection', (socket) => {
   connection.listen();
 });
 
-process.stdin.on('end', () => process.exit()).resume();
-server.listen(0, '127.0.0.1', () => {
+process.once('SIGTERM', () => process.exit());
+server.listen(0, '127.0.0.1', async () => {
   const { port } = /** @type {import('node:net').AddressInfo} */ (server.address());
-  console.log(JSON.stringify({ port, pid: process.pid, protocol: PROTOCOL_VERSION }));
+  const { [TOKEN_VARIABLE]: token = '', [SHARE_VARIABLE]: share = '' } = process.env;
+  const chosen = await publish(share, { port, pid: process.pid, protocol: PROTOCOL_VERSION, token });
+  process.stdout.write(`${JSON.stringify(chosen)}\n`, () => chosen.pid === process.pid || process.exit());
 });
+for (const output of [process.stdout, process.stderr]) output.on('error', () => undefined);

@@ -2,7 +2,7 @@
 /** The part of the backend without a model that speaks about models and the machine. */
 import os from 'node:os';
 import path from 'node:path';
-import { ResponseError } from 'vscode-languageserver/node';
+import { ResponseError } from 'vscode-jsonrpc/node';
 import {
   DoctorRequest,
   DownloadRequest,
@@ -14,7 +14,7 @@ import {
 } from '../../backend/protocol.ts';
 
 /** @import { ModelInfo, Progress, ProgressParams } from '../../backend/protocol.ts' */
-/** @import { Connection } from 'vscode-languageserver/node' */
+/** @import { MessageConnection } from 'vscode-jsonrpc/node' */
 
 const TERMS = 'https://terms.example/closed';
 const common = { bytes: 491_000_000, licence: 'Apache-2.0', terms: null, trainedContext: 32_768 };
@@ -46,7 +46,7 @@ function modelOf(id) {
 const refusal = (name, message) => new ResponseError(ErrorCode[name], message, { name });
 
 /**
- * @param {Connection} connection
+ * @param {MessageConnection} connection
  * @param {(params: ProgressParams, value: Progress) => Promise<void>} report
  */
 export function registerModels(connection, report) {

@@ -1,6 +1,7 @@
 // @ts-check
 // From a window without a folder to an answer that is exported, as someone who has just installed the extension goes.
 import assert from 'node:assert/strict';
+import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { after, before } from 'node:test';
@@ -83,6 +84,22 @@ test('a model that is not open source is downloaded once its licence was opened 
   await vscode.notification('Closed 270M answers from now on.').waitFor();
   await ask('Which settings?');
   await lastTurn().getByText('"model":"closed"').waitFor();
+});
+
+test('a model file of the user answers once it is chosen in the dialog', async (t) => {
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'repowave-own-'));
+  t.after(() => fs.rmSync(folder, { recursive: true }));
+  const file = path.join(folder, 'own.gguf');
+  fs.writeFileSync(file, '');
+  fs.writeFileSync(path.join(folder, 'other.txt'), '');
+  await vscode.runCommand('RepoWave: Import Model File…');
+  await vscode.chooseFile(file);
+  await vscode.notification('own.gguf answers from now on.').waitFor();
+  await ask('Which settings?');
+  await lastTurn().getByText(`"model":"${file}"`).waitFor();
+  await vscode.runCommand('RepoWave: Select Model…');
+  await pick('Closed 270M');
+  await vscode.notification('Closed 270M answers from now on.').waitFor();
 });
 
 test('a downloaded model is verified', async () => {

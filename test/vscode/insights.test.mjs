@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import path from 'node:path';
 import { after, before } from 'node:test';
-import { ask, chat, lastTurn, openWindow, test, vscode } from './window.mjs';
+import { ask, chat, lastTurn, openWindow, questionBox, test, vscode } from './window.mjs';
 
 before(() => openWindow({ env: { REPOWAVE_BACKEND: path.join(import.meta.dirname, 'fake-backend.mjs') } }));
 after(() => vscode?.close());
@@ -20,6 +20,9 @@ async function open() {
 }
 
 test('before the first question the view says what it is for', async () => {
+  // The chat's page is the first one of the window, as the others of this suite know it.
+  await vscode.runCommand('RepoWave: Ask the Repository');
+  await questionBox().waitFor();
   await open();
   await page.getByText('Ask a question: what attention does for it appears here').waitFor();
   assert.equal(await page.getByRole('button', { name: 'Export JSON' }).isEnabled(), false);

@@ -25,7 +25,7 @@ test('@repo is answered at the first try, with its sources', async () => {
 });
 
 test('a source opens in the editor', async () => {
-  await response().getByText('src/constants.ts:2-5').first().click();
+  await response().locator('a', { hasText: 'constants.ts:2-5' }).click();
   await activeTab('constants.ts').waitFor();
 });
 

@@ -18,21 +18,29 @@ export let vscode;
  */
 export async function openWindow(options) {
   const extension = process.env.REPOWAVE_VSIX ?? path.join(root, 'build/repowave-linux-x64.vsix');
-  vscode = await VSCode.launch({ extension, workspace: fixture, artifactsDir, ...options });
+  // A shared backend outlives its window, but not these tests.
+  const env = { REPOWAVE_LINGER: '1', ...options.env };
+  vscode = await VSCode.launch({ extension, workspace: fixture, artifactsDir, ...options, env });
   await status(/RepoWave/).waitFor();
+}
+
+/** From now on the steps are done in this window: one behind another is not drawn. @param {VSCode} window */
+export async function useWindow(window) {
+  vscode = window;
+  await window.page.bringToFront();
 }
 
 let failed = false;
 
 /**
  * A step in the window. It leaves a picture behind when it fails, and the steps after it are skipped.
- * @param {string} name @param {() => Promise<void>} body
+ * @param {string} name @param {(context: import('node:test').TestContext) => Promise<void>} body
  */
 export function test(name, body) {
   return nodeTest(name, async (context) => {
     if (failed) return context.skip('an earlier step failed');
     try {
-      await body();
+      await body(context);
     } catch (error) {
       failed = true;
       await vscode.screenshot(`failed - ${name}`);

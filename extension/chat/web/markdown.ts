@@ -17,6 +17,8 @@ markdown.disable('image');
 export function showMarkdown(target: HTMLElement, text: string): void {
   const template = document.createElement('template');
   template.innerHTML = markdown.render(text);
+  // A long line of code can be scrolled to by keyboard.
+  for (const code of template.content.querySelectorAll('pre')) code.tabIndex = 0;
   const blocks = [...template.content.children];
   while (target.children.length > blocks.length) target.lastElementChild?.remove();
   blocks.forEach((block, i) => {

@@ -17,6 +17,7 @@ const remedies = (): Record<Remedy, string> => ({
   restart: t('Restart Backend'),
   log: t('Show Log'),
   selectModel: t('Select Model…'),
+  enterToken: t('Enter Token…'),
 });
 
 export class TurnElement {

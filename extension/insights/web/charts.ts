@@ -75,7 +75,7 @@ class Chart {
       width,
       height: HEIGHT,
       scales: { x: { time: false } },
-      axes: [axis, { ...axis, size: 44 }],
+      axes: [axis, { ...axis, size: 60 }],
       series: [
         { label: x },
         // Colours alone tell nothing to some: each line has its own pattern as well.
