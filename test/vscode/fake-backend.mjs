@@ -62,9 +62,9 @@ function wordsFor(question, whole, settings) {
   if (question.includes('Who are you')) return [`I am process ${process.pid}.`];
   if (question.includes('echo')) return [whole];
   if (question.includes('settings')) return [settings];
-  if (question.includes('<tool_response>'))
-    return ['The tool says: ', question.split('<tool_response>')[1] ?? ''];
-  if (question.includes('look for evidence')) return ['<tool_', `call>${JSON.stringify(CALL)}</tool_call>`];
+  if (whole.includes('<tool_response>'))
+    return ['The tool says: ', whole.split('<tool_response>').at(-1) ?? ''];
+  if (whole.includes('look for evidence')) return ['<tool_', `call>${JSON.stringify(CALL)}</tool_call>`];
   return ANSWER;
 }
 

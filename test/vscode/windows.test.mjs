@@ -94,7 +94,10 @@ test('a backend at an address is asked for a token in words, and answers once it
   assert.equal(await pidOf(), child.pid);
 });
 
-test('nothing is wrong on the console', () => {
-  assert.deepEqual(vscode.consoleErrors, []);
+test('nothing is wrong on the console but what was refused', () => {
+  assert.deepEqual(
+    vscode.consoleErrors.filter((error) => !error.includes('refuses the token')),
+    [],
+  );
   return Promise.resolve();
 });
