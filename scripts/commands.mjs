@@ -20,7 +20,7 @@ export const commands = {
   run: { needs: cliNeeds, run: runCli },
   build: { needs: () => everything, run: () => Promise.resolve() },
   test: {
-    needs: () => everything,
+    needs: (args) => (args.every((layer) => layer === 'cuda') && args.length > 0 ? ['packages'] : everything),
     run: (args) => inTurn(...(args.length ? [] : [check]), () => node(at('test/run.mjs'), ...args)),
   },
   bench: { needs: () => everything, run: (args) => inTurn(() => tsx('test/bench/main.ts', args)) },
