@@ -115,6 +115,7 @@ export function randomCase(seed: number, fixed: Options = {}): Case {
   const seen = Array.from({ length: kvHeads }, (_, head) => seenBy(shape, call, head, build));
   const step = stepOf(shape, format, call, q, seen);
   step.blocks = { score: random.integer(1, 3), exact: random.integer(1, 3), estimate: random.integer(1, 3) };
+  step.moves = chance(0.3);
   if (fixed.late ?? chance(0.15)) makeLate(step, random);
   const name = `seed ${seed}: ${format}, ${shape.queryHeads}/${kvHeads} heads of ${headSize}, ${tokens} tokens, budget ${call.budget}`;
   return { name, shape, format, call, q, seen, step };
@@ -155,6 +156,8 @@ export function stepOf(shape: Shape, format: Format, call: Call, q: Float32Array
     sinks: call.sinks,
     tiles,
     runs,
+    mass: false,
+    moves: false,
   };
 }
 
@@ -256,6 +259,38 @@ export function assertChoice(one: Case, outcome: Outcome, tolerance: number): vo
     });
     for (const rank of differing) assert.ok(Math.abs(rank / edge - 1) < tolerance, 'chosen by rank');
   }
+}
+
+/**
+ * The mass that the tokens of each page got in float64, pages in the kernels' order: runs, then retrieved clusters.
+ * @param head of a call without a window
+ * @returns [pages][8]; NaN for tokens that the reference keeps no account of (the session's own)
+ */
+export function expectedMass(one: Case, head: number, bits: Uint32Array): number[] {
+  const { shape, call, seen } = one;
+  const chosen = retrievedBy(one, head, bits);
+  const group = shape.queryHeads / shape.kvHeads;
+  const rows = queriesOf(one, head).map((q, r) =>
+    attendRow(q, 0, call.sinks?.[head * group + r], seen[head]!, chosen, call, shape),
+  );
+  const massOf = (slot: number) => rows.reduce((sum, { mass }) => sum + mass[slot]!, 0);
+  const paged = (masses: number[]) => [
+    ...masses,
+    ...Array<number>(-masses.length & (kPageTokens - 1)).fill(0),
+  ];
+  let slot = 0;
+  const exact = call.exact.map((run) => {
+    const first = (slot += run.tokens) - run.tokens;
+    return run.bias === -Infinity
+      ? []
+      : paged(Array.from({ length: run.tokens }, (_, t) => massOf(first + t)));
+  });
+  const own = paged(Array.from({ length: call.tail.tokens }, () => NaN));
+  const clusters = seen[head]!.wave.flatMap(({ run, index }, i) => {
+    const first = (slot += run.tokens) - run.tokens;
+    return [...chosen[i]!].map((c) => paged(tokensOf(index, c).map((t) => massOf(first + t))));
+  });
+  return [...exact, own, ...clusters].flat();
 }
 
 /** Attention in float64 with the clusters that the kernels retrieved. @returns [queryHeads][dv] */

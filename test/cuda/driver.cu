@@ -1,9 +1,10 @@
-// Runs steps of attention that it reads from its input, and writes what came out: for each step the numbers that
-// driver.ts writes. Compiled by a C++ compiler it runs the kernels in the emulator, by nvcc on a GPU.
+// Runs steps of attention that it reads from its input, and writes what came out: for each step the numbers
+// that driver.ts writes. Compiled by a C++ compiler it runs the kernels in the emulator, by nvcc on a GPU.
 #include "kernels/cuda/library.h"
 #include "kernels/cuda/simt.h"
 
 #include <cstdio>
+#include <utility>
 #include <vector>
 
 using namespace repowave::cuda;
@@ -76,19 +77,57 @@ Tile read_tile(Memory& memory, int head_size) {
     return tile;
 }
 
-Run read_run(Memory& memory, int head_size) {
+/// A run comes as K and V in 32 bits, and is appended token by token, or all at once.
+Run read_run(Memory& memory, const Plan& plan) {
     Run run{};
     run.tokens = read_number<uint32_t>();
     run.bias = read_number<float>();
-    run.slots = memory.read<uint16_t>(run.tokens * 2 * head_size);
+    const size_t elements = static_cast<size_t>(run.tokens) * plan.head_size;
+    auto* const slots = memory.reserve<uint16_t>(2 * elements);
+    run.slots = slots;
+    Append append{};
+    append.k = memory.read<float>(elements), append.v = memory.read<float>(elements);
+    append.token_stride = append.head_size = plan.head_size;
+    append.tails = memory.copy(std::vector<void*>{slots});
+    const int step = run.tokens > 20 ? static_cast<int>(run.tokens) : 1;
+    for (int t = 0; t < static_cast<int>(run.tokens); t += step) {
+        append.first = t;
+        if (repowave_cuda_append(plan.format, &append, step, 1, nullptr)) std::exit(5);
+        append.k += static_cast<size_t>(step) * plan.head_size,
+            append.v += static_cast<size_t>(step) * plan.head_size;
+    }
     return run;
+}
+
+/// Every other cluster goes to another place, and where it was there is nothing any more.
+void move_clusters(Memory& memory, const std::vector<Tile>& tiles, int slot_bytes) {
+    std::vector<Move> moves;
+    std::vector<std::pair<const void*, size_t>> left;
+    for (const Tile& tile : tiles)
+        for (uint32_t c = 0; tile.places && c < tile.count; c += 2) {
+            Place place;
+            cudaMemcpyAsync(&place, tile.places + c, sizeof place, cudaMemcpyDeviceToHost, nullptr);
+            cudaStreamSynchronize(nullptr);
+            const size_t bytes = static_cast<size_t>(place.tokens) * slot_bytes;
+            if (!place.slots) continue;
+            moves.push_back({place.slots, memory.reserve<char>(bytes), const_cast<Place*>(tile.places + c)});
+            left.push_back({place.slots, bytes});
+        }
+    const int error =
+        repowave_cuda_move(memory.copy(moves), static_cast<int>(moves.size()), slot_bytes, nullptr);
+    if (error || cudaStreamSynchronize(nullptr) != cudaSuccess) std::exit(5);
+    for (const auto& [slots, bytes] : left) {
+        const std::vector<char> nothing(bytes, '\xff');
+        cudaMemcpyAsync(const_cast<void*>(slots), nothing.data(), bytes, cudaMemcpyHostToDevice, nullptr);
+    }
 }
 
 bool run_step() {
     Plan plan;
     if (!read_bytes(&plan, sizeof plan)) return false;
     const int seed = read_number<int>();
-    const bool has_sinks = read_number<uint32_t>();
+    const bool has_sinks = read_number<uint32_t>(), wants_mass = read_number<uint32_t>();
+    const bool moves_clusters = read_number<uint32_t>();
 #if !defined(__CUDACC__)
     simt::machine().seed = seed;
 #endif
@@ -101,13 +140,17 @@ bool run_step() {
     std::vector<Tile> tiles;
     for (int i = 0; i < plan.kv_heads * plan.tiles; i++) tiles.push_back(read_tile(memory, plan.head_size));
     std::vector<Run> runs;
-    for (int i = 0; i < plan.kv_heads * plan.runs; i++) runs.push_back(read_run(memory, plan.head_size));
+    for (int i = 0; i < plan.kv_heads * plan.runs; i++) runs.push_back(read_run(memory, plan));
     step.tiles = memory.copy(tiles);
     step.runs = memory.copy(runs);
     step.out = memory.reserve<float>(rows * plan.head_size);
     step.lse = memory.reserve<float>(rows);
     step.reports = memory.reserve<HeadReport>(plan.kv_heads);
     step.bits = memory.reserve<uint32_t>(plan.kv_heads * plan.tiles);
+    const size_t page_tokens = static_cast<size_t>(plan.max_pages) * kPageTokens;
+    step.pages = memory.reserve<Run>(static_cast<size_t>(plan.kv_heads) * plan.max_pages);
+    step.mass = wants_mass ? memory.reserve<float>(plan.kv_heads * page_tokens) : nullptr;
+    if (moves_clusters) move_clusters(memory, tiles, 4 * plan.head_size);
     char* const workspace = memory.reserve<char>(repowave_cuda_workspace(&plan));
     const int error = repowave_cuda_decode(&plan, &step, workspace, nullptr);
     if (error || cudaStreamSynchronize(nullptr) != cudaSuccess) {
@@ -118,6 +161,7 @@ bool run_step() {
     write(step.lse, rows);
     write(step.reports, plan.kv_heads);
     write(step.bits, plan.kv_heads * plan.tiles);
+    if (step.mass) write(step.mass, plan.kv_heads * page_tokens);
     return true;
 }
 

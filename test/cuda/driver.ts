@@ -51,6 +51,10 @@ export interface Step {
   /** [kvHeads], as many for each */
   tiles: Tile[][];
   runs: Run[][];
+  /** Whether to tell the mass that each token of a page got. */
+  mass: boolean;
+  /** Whether every other cluster is moved to another place first. */
+  moves: boolean;
 }
 
 export interface Outcome {
@@ -59,36 +63,47 @@ export interface Outcome {
   reports: { chosen: number; late: number; pages: number; overflow: number }[];
   /** [kvHeads][tiles]: bit c is set when cluster c of the tile was retrieved. */
   bits: Uint32Array;
+  /** [kvHeads][maxPages][8]; empty unless asked for. */
+  mass: Float32Array;
 }
 
 /** How threads take turns, see native/kernels/cuda/emulator/block.h: in order, by chance, one warp ahead, one thread held back. */
 export const SCHEDULES = [-1, 3, 1, 2];
 
-/** Compiles the kernels for the emulator. @returns the program */
-export function buildEmulated(
+interface Compile {
+  flags?: string[];
+  /** Where `kernels/cuda` lies. */
+  sources?: string;
+}
+
+/** Compiles CUDA sources for the emulator. @returns the program, in build/cuda */
+export function compile(
   name: string,
-  { flags = ['-O2'], sources = path.join(root, 'native') }: { flags?: string[]; sources?: string } = {},
+  files: string[],
+  { flags = ['-O2'], sources = path.join(root, 'native') }: Compile = {},
 ): string {
   const folder = path.join(root, 'build/cuda');
   fs.mkdirSync(folder, { recursive: true });
   const program = path.join(folder, name);
-  const files = [path.join(sources, 'kernels/cuda/library.cu'), path.join(import.meta.dirname, 'driver.cu')];
+  const warnings = ['-Wall', '-Wextra', '-Werror', '-Wno-unknown-pragmas'];
   execFileSync(
     'c++',
-    [
-      '-x',
-      'c++',
-      '-std=c++20',
-      '-g1',
-      '-Wall',
-      '-Wextra',
-      '-Werror',
-      '-Wno-unknown-pragmas',
-      ...flags,
-    ].concat(['-I', sources, ...files, '-o', program]),
+    ['-x', 'c++', '-std=c++20', '-g1', ...warnings, ...flags, '-I', sources, ...files, '-o', program],
     { stdio: 'pipe' },
   );
   return program;
+}
+
+/**
+ * The same program compiled by nvcc, where there is a GPU: `REPOWAVE_CUDA_DRIVER` names it
+ * (native/kernels/cuda/README.md).
+ */
+export const gpuDriver = process.env.REPOWAVE_CUDA_DRIVER;
+
+/** Compiles the kernels and driver.cu. */
+export function buildEmulated(name: string, options: Compile = {}): string {
+  const library = path.join(options.sources ?? path.join(root, 'native'), 'kernels/cuda/library.cu');
+  return compile(name, [library, path.join(import.meta.dirname, 'driver.cu')], options);
 }
 
 /** What the program ended with: by itself, or stopped by a check. */
@@ -141,7 +156,7 @@ function encodeStep(step: Step, seed: number): Buffer {
   ints(step.tiles[0]!.length, step.runs[0]!.length, step.budget, step.maxPages, step.estimate ? 1 : 0);
   floats([step.scale, step.softCap]);
   ints(step.blocks.score, step.blocks.exact, step.blocks.estimate);
-  ints(seed, step.sinks ? 1 : 0);
+  ints(seed, step.sinks ? 1 : 0, step.mass ? 1 : 0, step.moves ? 1 : 0);
   floats(step.q);
   if (step.sinks) floats(step.sinks);
   for (const tile of step.tiles.flat()) {
@@ -159,7 +174,8 @@ function encodeStep(step: Step, seed: number): Buffer {
   for (const each of step.runs.flat()) {
     ints(each.tokens);
     floats([each.bias]);
-    slots(each);
+    floats(each.k);
+    floats(each.v);
   }
   return Buffer.concat(parts);
 }
@@ -171,7 +187,7 @@ function decodeOutcomes(bytes: Buffer, steps: readonly Step[]): Outcome[] {
     assert.equal(part.length, 4 * count, 'the program wrote less than it should');
     return new Uint8Array(part).buffer;
   };
-  const outcomes = steps.map(({ kvHeads, group, headSize, tiles }): Outcome => {
+  const outcomes = steps.map(({ kvHeads, group, headSize, tiles, maxPages, mass }): Outcome => {
     const [out, lse] = [
       new Float32Array(words(kvHeads * group * headSize)),
       new Float32Array(words(kvHeads * group)),
@@ -180,7 +196,13 @@ function decodeOutcomes(bytes: Buffer, steps: readonly Step[]): Outcome[] {
       const [chosen, late, pages, overflow] = new Uint32Array(words(4));
       return { chosen: chosen!, late: late!, pages: pages!, overflow: overflow! };
     });
-    return { out, lse, reports, bits: new Uint32Array(words(kvHeads * tiles[0]!.length)) };
+    return {
+      out,
+      lse,
+      reports,
+      bits: new Uint32Array(words(kvHeads * tiles[0]!.length)),
+      mass: new Float32Array(words(mass ? kvHeads * maxPages * kPageTokens : 0)),
+    };
   });
   assert.equal(at, bytes.length, 'the program wrote more than it should');
   return outcomes;

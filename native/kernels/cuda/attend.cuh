@@ -13,8 +13,9 @@ struct AttendArgs {
     const Tile* tiles;
     const float* logits; ///< as score_kernel left them
     const uint32_t* bits;
-    float* o;     ///< [kv_heads][group][splits][D]
-    Mass* masses; ///< [kv_heads][group][splits]
+    float* o;           ///< [kv_heads][group][splits][D]
+    Mass* masses;       ///< [kv_heads][group][splits]
+    float* page_logits; ///< null, or [kv_heads][group][max_pages][8] in units of 2^x
     int group, tile_count, max_pages;
     int exact_blocks, estimate_blocks;
     bool estimate;
@@ -27,7 +28,8 @@ constexpr size_t kAttendShared = sizeof(Queries<D>) + 4 * 8 * (D * sizeof(float)
 /// Two pages at a time.
 template <class T, int D>
 __device__ __forceinline__ void attend_pages(Accumulator<T, D>& sum, const AttendArgs& a,
-                                             const Queries<D>& queries, int head, int warp, int lane) {
+                                             const Queries<D>& queries, int head, int first_row, int warp,
+                                             int lane) {
     const Lane at(lane);
     const float factor = queries.factor[at.r];
     const Run* const pages = a.pages + static_cast<size_t>(head) * a.max_pages;
@@ -47,15 +49,20 @@ __device__ __forceinline__ void attend_pages(Accumulator<T, D>& sum, const Atten
             values[j].load(static_cast<const uint16_t*>(pair[j / 2].slots) + token * 2 * D + D,
                            token < static_cast<int>(pair[j / 2].tokens), at.r);
         }
-        float s[4];
-        multiply<T, D>(s[0], s[1], queries, keys[0], lane);
-        multiply<T, D>(s[2], s[3], queries, keys[1], lane);
+        float logits[4];
+        multiply<T, D>(logits[0], logits[1], queries, keys[0], lane);
+        multiply<T, D>(logits[2], logits[3], queries, keys[1], lane);
 #pragma unroll
         for (int j = 0; j < 4; j++) {
             const bool there = 2 * at.c + j % 2 < static_cast<int>(pair[j / 2].tokens);
-            s[j] = there ? a.logit.of(s[j] * factor) + pair[j / 2].bias * kLog2E : -INFINITY;
+            logits[j] = there ? a.logit.of(logits[j] * factor) + pair[j / 2].bias * kLog2E : -INFINITY;
         }
-        sum.add(s, values);
+        sum.add(logits, values);
+        if (!a.page_logits || first_row + at.r >= a.group) continue;
+        const size_t row = static_cast<size_t>(head) * a.group + first_row + at.r;
+        float* const to = a.page_logits + (row * a.max_pages + p) * kPageTokens + 2 * at.c;
+        to[0] = logits[0], to[1] = logits[1];
+        if (p + 1 < count) to[kPageTokens] = logits[2], to[kPageTokens + 1] = logits[3];
     }
 }
 
@@ -104,7 +111,7 @@ __global__ void __launch_bounds__(128, D > 128 ? 1 : 2) attend_kernel(AttendArgs
         stage_queries<T, D>(queries, a.q + (static_cast<size_t>(head) * a.group + first_row) * D, rows,
                             thread, 128);
         __syncthreads();
-        attend_pages<T, D>(sum, a, queries, head, warp, lane);
+        attend_pages<T, D>(sum, a, queries, head, first_row, warp, lane);
     } else {
         attend_summaries<T, D>(sum, a, head, first_row, warp, lane);
     }
@@ -144,7 +151,7 @@ struct MergeArgs {
 };
 
 /// grid query heads of D threads.
-inline __global__ void __launch_bounds__(256) merge_kernel(MergeArgs a) {
+__global__ void __launch_bounds__(256) merge_kernel(MergeArgs a) {
     const size_t head = blockIdx.x;
     const int d = threadIdx.x, dimension = blockDim.x;
     const Mass* const masses = a.masses + head * a.splits;

@@ -1,6 +1,7 @@
 #include "library.h"
 
 #include "decode.cuh"
+#include "tiers.cuh"
 
 namespace repowave::cuda {
 namespace {
@@ -49,6 +50,22 @@ EXPORT int repowave_cuda_decode(const Plan* plan, const Step* step, void* worksp
     Workspace parts;
     lay_out(*plan, workspace, parts);
     kernels_for (*plan)(*plan, *step, parts, static_cast<cudaStream_t>(stream));
+    return static_cast<int>(cudaGetLastError());
+}
+
+EXPORT int repowave_cuda_append(Format format, const Append* append, int tokens, int kv_heads, void* stream) {
+    const dim3 grid(tokens, kv_heads);
+    const auto on = static_cast<cudaStream_t>(stream);
+    if (format == Format::f16)
+        SIMT_LAUNCH(append_kernel<__half>, grid, dim3(128), 0, on, *append);
+    else
+        SIMT_LAUNCH(append_kernel<__nv_bfloat16>, grid, dim3(128), 0, on, *append);
+    return static_cast<int>(cudaGetLastError());
+}
+
+EXPORT int repowave_cuda_move(const Move* moves, int count, int slot_bytes, void* stream) {
+    if (count == 0) return 0;
+    SIMT_LAUNCH(move_kernel, dim3(count), dim3(128), 0, static_cast<cudaStream_t>(stream), moves, slot_bytes);
     return static_cast<int>(cudaGetLastError());
 }
 

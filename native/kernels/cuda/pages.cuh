@@ -29,7 +29,7 @@ __device__ __forceinline__ Run listed(const PageArgs& a, int head, int i, int& c
 }
 
 /// grid kv_heads of 256 threads. What finds no room is late, never lost.
-inline __global__ void __launch_bounds__(256) page_kernel(PageArgs a) {
+__global__ void __launch_bounds__(256) page_kernel(PageArgs a) {
     SIMT_SHARED(shared);
     auto* const warp_sums = reinterpret_cast<unsigned*>(shared); // [8]
     unsigned* const late = warp_sums + 8;                        // clusters, and runs without room

@@ -89,7 +89,7 @@ struct RankArgs {
 };
 
 /// grid (tiles / 8 rounded up, kv_heads) of 256 threads, group * sizeof(Mass) of shared memory.
-inline __global__ void __launch_bounds__(256) rank_kernel(RankArgs a) {
+__global__ void __launch_bounds__(256) rank_kernel(RankArgs a) {
     SIMT_SHARED(shared);
     auto* const masses = reinterpret_cast<Mass*>(shared); // [group]
     const int head = blockIdx.y, thread = threadIdx.x, warp = thread / 32, lane = thread % 32;

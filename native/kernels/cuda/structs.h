@@ -1,6 +1,7 @@
 // What the kernels and their callers hand each other, in memory of the device or memory that it can read.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 namespace repowave::cuda {
@@ -71,6 +72,25 @@ struct Step {
     float* lse;          ///< null, or [kv_heads][group]: log of the sum of exp(logit)
     HeadReport* reports; ///< [kv_heads]
     uint32_t* bits;      ///< [kv_heads][tiles]: bit c is set when cluster c of the tile was retrieved
+    Run* pages;  ///< [kv_heads][max_pages]: what was attended to, runs first, then clusters in their order
+    float* mass; ///< null, or [kv_heads][max_pages][8]: attention that each token of a page got, summed over
+                 ///< the group; needs lse
+};
+
+/// New tokens at the end of what a session has computed itself.
+struct Append {
+    const float *k, *v; ///< [tokens] of [kv_heads][D], token_stride elements apart
+    size_t token_stride;
+    void* const* tails; ///< [kv_heads]: where the slots of a tail begin
+    size_t first;       ///< the slot of the first token
+    int head_size;
+};
+
+/// A cluster on its way into the cache of the device, or out of it.
+struct Move {
+    const void* from; ///< null: nothing is copied, since the tokens are there still
+    void* to;
+    Place* place; ///< tells `to` afterwards
 };
 
 } // namespace repowave::cuda
