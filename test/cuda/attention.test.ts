@@ -107,8 +107,9 @@ describe(`${where}: one token of one layer`, () => {
     assert.deepEqual(check(cases), before);
   });
 
-  const only = (what: string, options: Options) =>
+  const only = (what: string, options: Options) => {
     test(what, () => void check(Array.from({ length: 3 }, (_, i) => randomCase(9000 + i, options))));
+  };
   only('sinks take mass', { sinks: true });
   only('soft caps', { softCap: true });
   only('sliding windows leave the end of runs', { window: true });

@@ -48,7 +48,7 @@ struct Machine {
     Fiber host;
     const std::function<void()>* body = nullptr;
     char launch_sync = 0, end_sync = 0, fence_sync = 0;
-    SIMT_TSAN(std::deque<void*> dead;)
+    SIMT_TSAN(std::deque<void*> identities;) ///< of threads that are done
 };
 
 inline Machine& machine() {
@@ -172,6 +172,18 @@ inline void run_thread() {
     __builtin_trap();
 }
 
+#if defined(__SANITIZE_THREAD__)
+/// Who a thread is to ThreadSanitizer. One that is used again looks like the same thread as before, so that
+/// races with itself are missed: it is used again late.
+inline void* take_identity() {
+    std::deque<void*>& identities = machine().identities;
+    if (identities.size() < 4096) return __tsan_create_fiber(0);
+    void* const identity = identities.front();
+    identities.pop_front();
+    return identity;
+}
+#endif
+
 inline void run_block(char* stacks, int threads) {
     Machine& it = machine();
     const int warps = (threads + 31) / 32;
@@ -190,18 +202,13 @@ inline void run_block(char* stacks, int threads) {
         const unsigned n = t;
         fiber.index = {n % it.block.x, n / it.block.x % it.block.y, n / it.block.x / it.block.y};
         prepare(fiber, stacks + t * kStackBytes, run_thread);
+        SIMT_TSAN(fiber.tsan = take_identity();)
         it.ready.push_back(t);
     }
     while (Fiber* next = take_ready()) run(it.host, *next);
     it.current = nullptr;
     if (it.alive) stop("dead-lock: some threads wait for ever");
-    // Their ids late: a thread that got a recycled one would look like the same thread.
-    SIMT_TSAN(for (const Fiber& fiber
-                   : it.fibers) it.dead.push_back(fiber.tsan);
-              while (it.dead.size() > 4000) {
-                  __tsan_destroy_fiber(it.dead.front());
-                  it.dead.pop_front();
-              })
+    SIMT_TSAN(for (const Fiber& fiber : it.fibers) it.identities.push_back(fiber.tsan);)
     it.fibers.clear();
 }
 
@@ -216,7 +223,7 @@ inline void launch(dim3 grid, dim3 block, size_t shared_bytes, const std::functi
     it.grid = grid, it.block = block, it.body = &body;
     if (it.seed >= 0) it.random.seed(it.seed);
     SIMT_TSAN(it.host.tsan = __tsan_get_current_fiber(); void* const host = it.host.tsan;
-              void* const janitor = __tsan_create_fiber(0); __tsan_release(&it.launch_sync);)
+              void* const janitor = __tsan_create_fiber(0);)
     SIMT_ASAN(it.host.stack = nullptr;)
     std::vector<uint32_t> order(static_cast<size_t>(grid.x) * grid.y * grid.z);
     for (size_t i = 0; i < order.size(); i++) order[i] = static_cast<uint32_t>(i);
@@ -227,7 +234,7 @@ inline void launch(dim3 grid, dim3 block, size_t shared_bytes, const std::functi
         // Threads never return: their frames are still marked as in use.
         SIMT_ASAN(__asan_unpoison_memory_region(stacks, threads * kStackBytes);)
         auto* const shared = static_cast<unsigned char*>(std::malloc(std::max<size_t>(1, shared_bytes)));
-        {
+        SIMT_TSAN(__tsan_release(&it.launch_sync);) {
             Unseen unseen;
             std::memset(shared, 0xff, shared_bytes); // NaN in every format
             it.shared = shared;

@@ -38,7 +38,7 @@ void __asan_unpoison_memory_region(void const volatile*, size_t);
 namespace simt {
 
 using Place = std::source_location;
-constexpr size_t kStackBytes = 64 << 10;
+constexpr size_t kStackBytes = 32 << 10;
 
 /// The emulator's own accesses order nothing between the kernel's threads, and are no races.
 struct Unseen {
@@ -73,7 +73,7 @@ __attribute__((noinline, no_sanitize("thread"))) static void switch_fibers(Fiber
     SIMT_ASAN(const void* low; size_t bytes; __sanitizer_finish_switch_fiber(from.fake_stack, &low, &bytes);)
 }
 
-/// What `run` does next happens on the fiber's own stack, from its start; `entry` never returns.
+/// The fiber will begin at `entry`, on its own stack; `entry` never returns.
 inline void prepare(Fiber& fiber, void* stack, void (*entry)()) {
     fiber.stack = stack, fiber.stack_bytes = kStackBytes;
     auto top = reinterpret_cast<void**>((reinterpret_cast<uintptr_t>(stack) + kStackBytes) & ~uintptr_t{63});
@@ -81,7 +81,6 @@ inline void prepare(Fiber& fiber, void* stack, void (*entry)()) {
     *--top = reinterpret_cast<void*>(entry);
     for (int i = 0; i < 6; i++) *--top = nullptr;
     fiber.stack_pointer = top;
-    SIMT_TSAN(fiber.tsan = __tsan_create_fiber(0);)
 }
 
 } // namespace simt
