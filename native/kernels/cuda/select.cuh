@@ -73,7 +73,6 @@ __global__ void __launch_bounds__(kSelectThreads) select_kernel(SelectArgs a) {
         }
         threshold |= result[0] << shift;
         need = result[1];
-        __syncthreads(); // before the next pass overwrites the bins and the result
     }
     // With need = ~0 the threshold is 0, above which every cluster is. Without a budget nothing is.
     if (a.budget == 0) threshold = ~0u;
