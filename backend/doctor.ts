@@ -6,7 +6,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import prettyBytes from 'pretty-bytes';
-import type { NativeAddon } from './engine/native.ts';
+import type { CudaReport, NativeAddon } from './engine/native.ts';
 import { loadAddon } from './engine/native.ts';
 import { CATALOGUE, DEFAULT_MODEL, findModel } from './models/catalogue.ts';
 import { isVerified, verify } from './models/download.ts';
@@ -70,10 +70,11 @@ export function checkMemory(total: number, free: number): Check {
 export function checkAddon(load: () => NativeAddon): Check[] {
   const processor = `${os.cpus()[0]?.model.trim() ?? 'unknown'}, ${os.availableParallelism()} threads`;
   try {
-    const { isa, llamaVersion } = load();
+    const addon = load();
     return [
-      { name: 'Processor', ok: true, detail: `${processor}, computing with ${isa}` },
-      { name: 'Native addon', ok: true, detail: `llama.cpp ${llamaVersion}` },
+      { name: 'Processor', ok: true, detail: `${processor}, computing with ${addon.isa}` },
+      { name: 'Native addon', ok: true, detail: `llama.cpp ${addon.llamaVersion}` },
+      checkGpu(addon.cuda()),
     ];
   } catch (error) {
     const reason = (error as Error).message.split('\n', 1)[0];
@@ -82,6 +83,18 @@ export function checkAddon(load: () => NativeAddon): Check[] {
       { name: 'Native addon', ok: false, detail: `${reason}; build it with npm run build` },
     ];
   }
+}
+
+/** Never a fault: everything is computed on the processor so far. */
+export function checkGpu({ driver, problem, devices }: CudaReport): Check {
+  const found = devices.map(({ name, totalBytes, freeBytes, capability, usable }) => {
+    const kernels = usable ? '' : ', for which there are no kernels (they need 8.0)';
+    return `${name}, ${prettyBytes(freeBytes)} of ${prettyBytes(totalBytes)} free, compute capability ${capability}${kernels}`;
+  });
+  const cuda = driver > 0 ? `driver for CUDA ${Math.floor(driver / 1000)}.${(driver % 1000) / 10}` : '';
+  const what = [...found, cuda].filter(Boolean).join('; ');
+  const why = problem ? `${problem}; not needed` : 'not used: answers are computed on the processor so far';
+  return { name: 'GPU', ok: true, detail: [what, why].filter(Boolean).join('; ') };
 }
 
 async function checkGit(): Promise<Check> {

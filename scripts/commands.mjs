@@ -4,7 +4,7 @@ import { at } from './paths.mjs';
 import { attach } from './children.mjs';
 import { Problem } from './problem.mjs';
 
-/** @typedef {'packages' | 'headers' | 'native' | 'bundles'} StepName */
+/** @typedef {'packages' | 'headers' | 'native' | 'cuda' | 'bundles'} StepName */
 /** @typedef {{ needs: (args: string[]) => StepName[], run: (args: string[]) => Promise<void> }} Command */
 
 /** @type {StepName[]} */
@@ -20,9 +20,10 @@ export const commands = {
   run: { needs: cliNeeds, run: runCli },
   build: { needs: () => everything, run: () => Promise.resolve() },
   test: {
-    needs: () => everything,
+    needs: (args) => (args.every((layer) => layer === 'cuda') && args.length > 0 ? ['packages'] : everything),
     run: (args) => inTurn(...(args.length ? [] : [check]), () => node(at('test/run.mjs'), ...args)),
   },
+  cuda: { needs: () => ['packages', 'cuda'], run: () => Promise.resolve() },
   bench: { needs: () => everything, run: (args) => inTurn(() => tsx('test/bench/main.ts', args)) },
   eval: {
     needs: (args) => (args[0] === 'plant' ? ['packages'] : everything),

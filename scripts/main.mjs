@@ -8,13 +8,14 @@ import { checkDisk, checkPlatform, checkTools } from './tools.mjs';
 import { installPackages, packagesAreCurrent } from './packages.mjs';
 import { fetchHeaders, headersAreCurrent } from './llama-headers.mjs';
 import { buildNative, nativeIsCurrent } from './native.mjs';
+import { buildCuda, cudaIsCurrent } from './cuda.mjs';
 import { buildBundles, bundlesAreCurrent } from './bundles.mjs';
 import { commands } from './commands.mjs';
 import { ProgressLine } from '../backend/terminal/progress.mjs';
 
 /** @typedef {{ label: string, needsTools: boolean, isCurrent: () => boolean, make: (report: import('./llama-headers.mjs').Report) => Promise<void> }} Step */
 
-/** @type {Record<'packages' | 'headers' | 'native' | 'bundles', Step>} */
+/** @type {Record<'packages' | 'headers' | 'native' | 'cuda' | 'bundles', Step>} */
 const steps = {
   packages: {
     label: 'Installing npm packages',
@@ -33,6 +34,12 @@ const steps = {
     needsTools: true,
     isCurrent: nativeIsCurrent,
     make: buildNative,
+  },
+  cuda: {
+    label: 'Building the CUDA part',
+    needsTools: true,
+    isCurrent: cudaIsCurrent,
+    make: buildCuda,
   },
   bundles: { label: 'Bundling', needsTools: false, isCurrent: bundlesAreCurrent, make: buildBundles },
 };

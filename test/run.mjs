@@ -1,4 +1,4 @@
-/** Runs the tests: `node test/run.mjs [unit|native|backend|vscode …]`, all layers by default. Set-up has run before. */
+/** Runs the tests: `node test/run.mjs [unit|native|cuda|backend|vscode …]`, all layers by default. Set-up has run before. */
 import fs from 'node:fs';
 import path from 'node:path';
 import { stripVTControlCharacters } from 'node:util';
@@ -17,6 +17,7 @@ const oneByOne = ['--test-concurrency=1'];
 const layers = [
   { name: 'unit', pattern: /\.test\.ts$/, args: [], prepare: [] },
   { name: 'native', pattern: /\.test\.ts$/, args: oneByOne, prepare: [fetchModels] },
+  { name: 'cuda', pattern: /\.test\.ts$/, args: [], prepare: [] },
   { name: 'backend', pattern: /\.test\.ts$/, args: oneByOne, prepare: [fetchModels] },
   {
     name: 'vscode',

@@ -219,10 +219,22 @@ export interface NativeMemory {
   bytesRead: number;
 }
 
+/** What was found for the CUDA kernels (native/addon/cuda.h). */
+export interface CudaReport {
+  /** The newest CUDA that the driver knows: 13000 is 13.0; 0 when it was not asked. */
+  driver: number;
+  /** Why there are no devices; empty when there are. */
+  problem: string;
+  /** `usable`: whether there are kernels for it; `capability` as in 9.0. */
+  devices: { name: string; totalBytes: number; freeBytes: number; capability: string; usable: boolean }[];
+}
+
 export interface NativeAddon {
   /** What the kernels run on: avx512, avx2 or scalar. */
   readonly isa: string;
   readonly llamaVersion: string;
+  /** Looks for an NVIDIA GPU, each time anew. */
+  cuda(): CudaReport;
   loadModel(path: string, onProgress: (share: number) => void): Promise<NativeModel>;
   createSession(model: NativeModel, options: SessionOptions): NativeSession;
   /** Bytes that {@link NativeMemory} may take in all; half of the machine's memory until it is called. */

@@ -1,3 +1,4 @@
+#include "cuda.h"
 #include "wrappers.h"
 
 #include <cstring>
@@ -69,6 +70,25 @@ std::string own_directory() {
     return std::filesystem::path(info.dli_fname).parent_path().string();
 }
 
+Napi::Value cuda(const Napi::CallbackInfo& call) {
+    const CudaReport report = find_cuda(own_directory());
+    Napi::Object result = Napi::Object::New(call.Env());
+    result["driver"] = report.driver;
+    result["problem"] = report.problem;
+    Napi::Array devices = Napi::Array::New(call.Env());
+    for (const cuda::Device& device : report.devices) {
+        Napi::Object one = Napi::Object::New(call.Env());
+        one["name"] = device.name;
+        one["totalBytes"] = static_cast<double>(device.total_bytes);
+        one["freeBytes"] = static_cast<double>(device.free_bytes);
+        one["capability"] = std::to_string(device.major) + "." + std::to_string(device.minor);
+        one["usable"] = device.usable != 0;
+        devices[devices.Length()] = one;
+    }
+    result["devices"] = devices;
+    return result;
+}
+
 Napi::Value load_model(const Napi::CallbackInfo& call) {
     std::string path = call[0].As<Napi::String>();
     using Progress = Napi::ThreadSafeFunction;
@@ -98,6 +118,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
     SessionWrap::define(env);
     exports["isa"] = Napi::String::New(env, wave::kernels().isa);
     exports["llamaVersion"] = Napi::String::New(env, llama_version());
+    exports["cuda"] = Napi::Function::New(env, cuda, "cuda");
     exports["loadModel"] = Napi::Function::New(env, load_model, "loadModel");
     exports["createSession"] = Napi::Function::New(env, SessionWrap::create, "createSession");
     exports["setCapacity"] = Napi::Function::New(env, set_capacity, "setCapacity");

@@ -237,6 +237,7 @@ class Session implements NativeSession {
 
 export const isa = 'fake';
 export const llamaVersion = '0';
+export const cuda = () => ({ driver: 0, problem: 'no NVIDIA driver', devices: [] });
 
 export function loadModel(path: string, onProgress: (share: number) => void): Promise<NativeModel> {
   if (!fs.existsSync(path)) return Promise.reject(failure('ModelCorrupt', `${path} is missing`));

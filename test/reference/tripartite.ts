@@ -71,7 +71,7 @@ export function attendTripartite(
   return { out, mass, records };
 }
 
-function queryOf(
+export function queryOf(
   shape: Shape,
   q: ArrayLike<number>,
   scale: number,
@@ -84,15 +84,20 @@ function queryOf(
   );
 }
 
-/** The clusters retrieved for these rows, per run. */
-function retrieve(rows: Float64Array[], seen: Seen, call: Call, dk: number): Set<number>[] {
-  const logits = rows.map((q) =>
+/** Per row the logits of all clusters of the wave runs, without biases. */
+export function clusterLogits(rows: Float64Array[], seen: Seen, call: Call, dk: number): Float64Array[] {
+  return rows.map((q) =>
     Float64Array.from(
       seen.wave.flatMap(({ index: { fine } }) =>
         fine.sizes.map((_, c) => capped(dot(q, 0, fine.keys, c * dk, dk), call.softCap)),
       ),
     ),
   );
+}
+
+/** The clusters retrieved for these rows, per run. */
+export function retrieve(rows: Float64Array[], seen: Seen, call: Call, dk: number): Set<number>[] {
+  const logits = clusterLogits(rows, seen, call, dk);
   const sizes = seen.wave.flatMap(({ index }) => index.fine.sizes);
   const weights = seen.wave.flatMap(({ run, index }) => index.fine.sizes.map((s) => s * Math.exp(run.bias)));
   const chosen = new Set(choose(rankClusters(logits, weights), sizes, call.budget));
@@ -121,7 +126,8 @@ function newRecord(
   };
 }
 
-function attendRow(
+/** What one row sees with these clusters retrieved, per run. */
+export function attendRow(
   q: Float64Array,
   token: number,
   sink: number | undefined,

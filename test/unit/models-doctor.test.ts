@@ -3,11 +3,12 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
-import { checkAddon, checkMemory, checkNode, checkPlatform, doctor } from '../../backend/doctor.ts';
-import type { NativeAddon } from '../../backend/engine/native.ts';
+import { checkAddon, checkGpu, checkMemory, checkNode, checkPlatform, doctor } from '../../backend/doctor.ts';
+import type { CudaReport, NativeAddon } from '../../backend/engine/native.ts';
 import { CATALOGUE, findModel } from '../../backend/models/catalogue.ts';
 
-const addon = { isa: 'avx2', llamaVersion: '0.5.0' } as NativeAddon;
+const noGpu: CudaReport = { driver: 0, problem: 'no NVIDIA driver', devices: [] };
+const addon = { isa: 'avx2', llamaVersion: '0.5.0', cuda: () => noGpu } as NativeAddon;
 
 test('a Node that is too old is named with the version to install', () => {
   assert.equal(checkNode('20.19.0').ok, true);
@@ -42,12 +43,32 @@ test('the addon tells what it computes with, or why it does not load', () => {
   assert.equal(bad[1]!.detail, 'Cannot find module x; build it with npm run build');
 });
 
+test('a GPU is told with its driver and memory, and why it is not used', () => {
+  assert.equal(checkGpu(noGpu).detail, 'no NVIDIA driver; not needed');
+  const device = { name: 'NVIDIA X', totalBytes: 24e9, freeBytes: 20e9, capability: '8.9', usable: true };
+  assert.deepEqual(checkGpu({ driver: 13000, problem: '', devices: [device] }), {
+    name: 'GPU',
+    ok: true,
+    detail:
+      'NVIDIA X, 20 GB of 24 GB free, compute capability 8.9; driver for CUDA 13.0; not used: answers are computed on the processor so far',
+  });
+  const old = { ...device, capability: '7.5', usable: false };
+  assert.match(
+    checkGpu({ driver: 13000, problem: '', devices: [old] }).detail,
+    /7\.5, for which there are no kernels/,
+  );
+  assert.match(
+    checkGpu({ driver: 12040, problem: 'driver too old', devices: [] }).detail,
+    /CUDA 12\.4; driver too old/,
+  );
+});
+
 test('the folders need not be there, and a missing model is told with what brings it', async (t) => {
   const root = mkdtempSync(path.join(tmpdir(), 'repowave-doctor-'));
   t.after(() => rmSync(root, { recursive: true }));
   const modelsDirectory = path.join(root, 'a', 'models');
   const checks = await doctor({ modelsDirectory, storeDirectory: path.join(root, 'b'), addon: () => addon });
-  const names = ['Node', 'Platform', 'Memory', 'Processor', 'Native addon', 'git', 'Models'];
+  const names = ['Node', 'Platform', 'Memory', 'Processor', 'Native addon', 'GPU', 'git', 'Models'];
   assert.deepEqual(
     checks.map(({ name }) => name),
     [...names, 'Disk for models', 'Disk for the store'],

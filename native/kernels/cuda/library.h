@@ -1,0 +1,50 @@
+// The CUDA kernels as a shared library of their own, repowave_cuda: a C ABI, opened when a driver is there.
+// Nothing else depends on CUDA.
+#pragma once
+
+#include "structs.h"
+
+#include <cstddef>
+
+/// Callers and library must agree on it; it changes with every change of this file or structs.h.
+constexpr int kRepowaveCudaVersion = 1;
+
+namespace repowave::cuda {
+
+struct Device {
+    char name[64];
+    uint64_t total_bytes, free_bytes;
+    int major, minor; ///< compute capability
+    int usable;       ///< whether there are kernels for it: from 8.0 on
+};
+
+} // namespace repowave::cuda
+
+extern "C" {
+
+int repowave_cuda_version();
+
+/// Tells of the first `room` devices, and the newest CUDA that the driver knows (13000 is 13.0; 0: there is
+/// none).
+/// @returns how many devices there are, or CUDA's error as a negative number
+int repowave_cuda_devices(repowave::cuda::Device* to, int room, int* driver);
+
+/// The bytes of device memory that a step needs beside what it reads and writes; 0 for a head size that there
+/// are no kernels for.
+size_t repowave_cuda_workspace(const repowave::cuda::Plan* plan);
+
+/// Starts a step on a stream (a cudaStream_t) and returns. @returns 0, or CUDA's error
+int repowave_cuda_decode(const repowave::cuda::Plan* plan, const repowave::cuda::Step* step, void* workspace,
+                         void* stream);
+
+/// Writes K and V of `tokens` new tokens, as 32-bit floats, into the tails. @returns 0, or CUDA's error
+int repowave_cuda_append(repowave::cuda::Format format, const repowave::cuda::Append* append, int tokens,
+                         int kv_heads, void* stream);
+
+/// Moves clusters: `moves` is memory of the device, [count]. What is started before on the stream finds a
+/// cluster in its old place, what is started later in the new one. @returns 0, or CUDA's error
+int repowave_cuda_move(const repowave::cuda::Move* moves, int count, int slot_bytes, void* stream);
+
+/// @returns what an error means, in CUDA's words
+const char* repowave_cuda_error(int error);
+}

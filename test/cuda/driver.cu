@@ -1,0 +1,172 @@
+// Runs steps of attention that it reads from its input, and writes what came out: for each step the numbers
+// that driver.ts writes. Compiled by a C++ compiler it runs the kernels in the emulator, by nvcc on a GPU.
+#include "kernels/cuda/library.h"
+#include "kernels/cuda/simt.h"
+
+#include <cstdio>
+#include <utility>
+#include <vector>
+
+using namespace repowave::cuda;
+
+namespace {
+
+bool read_bytes(void* to, size_t bytes) {
+    return std::fread(to, 1, bytes, stdin) == bytes;
+}
+
+template <class T> T read_number() {
+    T x{};
+    if (!read_bytes(&x, sizeof x)) std::exit(3);
+    return x;
+}
+
+/// Memory of the device that goes with the step.
+class Memory {
+  public:
+    Memory() = default;
+    Memory(const Memory&) = delete;
+    ~Memory() {
+        for (void* each : all_) cudaFree(each);
+    }
+    template <class T> T* reserve(size_t count) {
+        T* p = nullptr;
+        if (cudaMalloc(&p, count * sizeof(T)) != cudaSuccess) std::exit(4);
+        all_.push_back(p);
+        return p;
+    }
+    template <class T> T* copy(const std::vector<T>& from) {
+        T* p = reserve<T>(from.size());
+        cudaMemcpyAsync(p, from.data(), from.size() * sizeof(T), cudaMemcpyHostToDevice, nullptr);
+        return p;
+    }
+    /// The next numbers of the input.
+    template <class T> T* read(size_t count) {
+        std::vector<T> x(count);
+        if (!read_bytes(x.data(), count * sizeof(T))) std::exit(3);
+        return copy(x);
+    }
+
+  private:
+    std::vector<void*> all_;
+};
+
+template <class T> void write(const T* from, size_t count) {
+    std::vector<T> x(count);
+    cudaMemcpyAsync(x.data(), from, count * sizeof(T), cudaMemcpyDeviceToHost, nullptr);
+    cudaStreamSynchronize(nullptr);
+    std::fwrite(x.data(), sizeof(T), count, stdout);
+}
+
+Tile read_tile(Memory& memory, int head_size) {
+    Tile tile{};
+    tile.count = read_number<uint32_t>();
+    tile.bias = read_number<float>();
+    const bool has_places = read_number<uint32_t>();
+    tile.keys = memory.read<uint16_t>(tile.count * head_size);
+    tile.values = memory.read<uint16_t>(tile.count * head_size);
+    tile.log_sizes = memory.read<float>(tile.count);
+    if (!has_places) return tile;
+    std::vector<Place> places(tile.count);
+    for (Place& place : places) {
+        place.tokens = read_number<uint32_t>();
+        const bool there = read_number<uint32_t>();
+        place.slots = there ? memory.read<uint16_t>(place.tokens * 2 * head_size) : nullptr;
+    }
+    tile.places = memory.copy(places);
+    return tile;
+}
+
+/// A run comes as K and V in 32 bits, and is appended token by token, or all at once.
+Run read_run(Memory& memory, const Plan& plan) {
+    Run run{};
+    run.tokens = read_number<uint32_t>();
+    run.bias = read_number<float>();
+    const size_t elements = static_cast<size_t>(run.tokens) * plan.head_size;
+    auto* const slots = memory.reserve<uint16_t>(2 * elements);
+    run.slots = slots;
+    Append append{};
+    append.k = memory.read<float>(elements), append.v = memory.read<float>(elements);
+    append.token_stride = append.head_size = plan.head_size;
+    append.tails = memory.copy(std::vector<void*>{slots});
+    const int step = run.tokens > 20 ? static_cast<int>(run.tokens) : 1;
+    for (int t = 0; t < static_cast<int>(run.tokens); t += step) {
+        append.first = t;
+        if (repowave_cuda_append(plan.format, &append, step, 1, nullptr)) std::exit(5);
+        append.k += static_cast<size_t>(step) * plan.head_size,
+            append.v += static_cast<size_t>(step) * plan.head_size;
+    }
+    return run;
+}
+
+/// Every other cluster goes to another place, and where it was there is nothing any more.
+void move_clusters(Memory& memory, const std::vector<Tile>& tiles, int slot_bytes) {
+    std::vector<Move> moves;
+    std::vector<std::pair<const void*, size_t>> left;
+    for (const Tile& tile : tiles)
+        for (uint32_t c = 0; tile.places && c < tile.count; c += 2) {
+            Place place;
+            cudaMemcpyAsync(&place, tile.places + c, sizeof place, cudaMemcpyDeviceToHost, nullptr);
+            cudaStreamSynchronize(nullptr);
+            const size_t bytes = static_cast<size_t>(place.tokens) * slot_bytes;
+            if (!place.slots) continue;
+            moves.push_back({place.slots, memory.reserve<char>(bytes), const_cast<Place*>(tile.places + c)});
+            left.push_back({place.slots, bytes});
+        }
+    const int error =
+        repowave_cuda_move(memory.copy(moves), static_cast<int>(moves.size()), slot_bytes, nullptr);
+    if (error || cudaStreamSynchronize(nullptr) != cudaSuccess) std::exit(5);
+    for (const auto& [slots, bytes] : left) {
+        const std::vector<char> nothing(bytes, '\xff');
+        cudaMemcpyAsync(const_cast<void*>(slots), nothing.data(), bytes, cudaMemcpyHostToDevice, nullptr);
+    }
+}
+
+bool run_step() {
+    Plan plan;
+    if (!read_bytes(&plan, sizeof plan)) return false;
+    const int seed = read_number<int>();
+    const bool has_sinks = read_number<uint32_t>(), wants_mass = read_number<uint32_t>();
+    const bool moves_clusters = read_number<uint32_t>();
+#if !defined(__CUDACC__)
+    simt::machine().seed = seed;
+#endif
+    (void)seed;
+    Memory memory;
+    const size_t rows = static_cast<size_t>(plan.kv_heads) * plan.group;
+    Step step{};
+    step.q = memory.read<float>(rows * plan.head_size);
+    step.sinks = has_sinks ? memory.read<float>(rows) : nullptr;
+    std::vector<Tile> tiles;
+    for (int i = 0; i < plan.kv_heads * plan.tiles; i++) tiles.push_back(read_tile(memory, plan.head_size));
+    std::vector<Run> runs;
+    for (int i = 0; i < plan.kv_heads * plan.runs; i++) runs.push_back(read_run(memory, plan));
+    step.tiles = memory.copy(tiles);
+    step.runs = memory.copy(runs);
+    step.out = memory.reserve<float>(rows * plan.head_size);
+    step.lse = memory.reserve<float>(rows);
+    step.reports = memory.reserve<HeadReport>(plan.kv_heads);
+    step.bits = memory.reserve<uint32_t>(plan.kv_heads * plan.tiles);
+    const size_t page_tokens = static_cast<size_t>(plan.max_pages) * kPageTokens;
+    step.pages = memory.reserve<Run>(static_cast<size_t>(plan.kv_heads) * plan.max_pages);
+    step.mass = wants_mass ? memory.reserve<float>(plan.kv_heads * page_tokens) : nullptr;
+    if (moves_clusters) move_clusters(memory, tiles, 4 * plan.head_size);
+    char* const workspace = memory.reserve<char>(repowave_cuda_workspace(&plan));
+    const int error = repowave_cuda_decode(&plan, &step, workspace, nullptr);
+    if (error || cudaStreamSynchronize(nullptr) != cudaSuccess) {
+        std::fprintf(stderr, "%s\n", repowave_cuda_error(error));
+        std::exit(5);
+    }
+    write(step.out, rows * plan.head_size);
+    write(step.lse, rows);
+    write(step.reports, plan.kv_heads);
+    write(step.bits, plan.kv_heads * plan.tiles);
+    if (step.mass) write(step.mass, plan.kv_heads * page_tokens);
+    return true;
+}
+
+} // namespace
+
+int main() {
+    while (run_step()) continue;
+}
