@@ -6,6 +6,7 @@ import { endOnSignals } from '../../scripts/children.mjs';
 import { at } from '../../scripts/paths.mjs';
 import { deepDecode } from './depth.ts';
 import { table, together, type Figure, type Suite } from './figure.ts';
+import { memory } from './memory.ts';
 import { repositoryPrefill } from './repository.ts';
 import { scan } from './scan.ts';
 import { decode, prefill } from './speed.ts';
@@ -13,6 +14,7 @@ import { decode, prefill } from './speed.ts';
 const suites: Record<string, Suite> = {
   decode: together(decode, deepDecode),
   prefill: together(prefill, repositoryPrefill),
+  memory,
   scan,
 };
 const usage = `usage: npm run bench -- SUITE [--case NAME] [--quick] [--json] [--model ID|PATH] [--threads N] [--repo DIR] [--peer-only]

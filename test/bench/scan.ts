@@ -1,6 +1,6 @@
 /** How fast the repository reader takes a tree, beside git listing it and a plain read of every file. */
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,8 +8,8 @@ import { capture } from '../../scripts/children.mjs';
 import { at } from '../../scripts/paths.mjs';
 import { compare, type Figure, type Suite } from './figure.ts';
 import type { ScanSample } from './scan-ours.ts';
+import { FILE_BYTES, writeTree } from './tree.ts';
 
-const FILE_BYTES = 10_000;
 const FILES = { quick: 5_000, full: 100_000 };
 
 /** The full case is 100,000 files in 1 GB of the temporary folder, removed afterwards. */
@@ -53,19 +53,6 @@ async function measure(name: string, root: string, files: number, peerOnly: bool
       ours: sample ? [files / sample.unchangedSeconds] : [],
     }),
   ];
-}
-
-/** Code-like text, different in every file; old enough for the scan's cache. */
-function writeTree(root: string, files: number): void {
-  execFileSync('git', ['init', '-q'], { cwd: root });
-  for (let index = 0; index < files; index++) {
-    const folder = join(root, `group-${index % 40}`, `part-${index % 1_000}`);
-    mkdirSync(folder, { recursive: true });
-    let text = '';
-    for (let line = 0; text.length < FILE_BYTES; line++)
-      text += `export function compute${index}_${line}(first: number, second: string) {\n  return first * ${line} + second.length;\n}\n`;
-    writeFileSync(join(folder, `file-${index}.ts`), text);
-  }
 }
 
 /** In a process of its own, whose peak memory is then that of the scan alone. */

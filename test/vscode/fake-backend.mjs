@@ -34,6 +34,7 @@ import {
 import { registerModels } from './fake-models.mjs';
 import { exactAttention } from '../fixtures/exact-attention.mjs';
 import { buffer, steps, store, waveAttention } from '../fixtures/wave-attention.mjs';
+import { memory } from '../fixtures/memory.mjs';
 
 /** @import { AskParams, AskResult, Citation, GateSegment, Progress, ProgressParams } from '../../backend/protocol.ts' */
 /** @import { CancellationToken } from 'vscode-languageserver/node' */
@@ -101,7 +102,6 @@ const timing = {
   ttftMs: 812,
   decodeTokensPerSecond: 38.4,
 };
-const memory = { ramBytes: 5e8, diskBytes: 5e8, gpuBytes: 0 };
 
 const server = createServer();
 const sockets = new WebSocketServer({
