@@ -113,6 +113,12 @@ function gateOptions(command: Command): Command {
     .option('--no-estimate', 'leave out what is not attended exactly, instead of estimating it')
     .addOption(
       new Option(
+        '--late <how>',
+        'what becomes of text that is still on the disk when it is needed: wait for it (default), or estimate it',
+      ).choices(['wait', 'estimate']),
+    )
+    .addOption(
+      new Option(
         '--wait <how>',
         'what to read before the answer: what it needs, everything, or nothing',
       ).choices(['auto', 'all', 'none']),

@@ -17,6 +17,7 @@ import { registerAsk } from './server/ask.ts';
 import { serveConnection } from './server/connection.ts';
 import { registerDoctor } from './server/doctor.ts';
 import { listen, parseAddress } from './server/listen.ts';
+import { registerMemory } from './server/memory.ts';
 import { registerModels } from './server/models.ts';
 import { Clients, publish, unpublish } from './server/share.ts';
 import { registerStore } from './server/store.ts';
@@ -46,6 +47,7 @@ async function main(): Promise<void> {
     serveConnection(socket, (registry) => {
       registerAsk(registry, engine);
       registerModels(registry);
+      registerMemory(registry);
       registerStore(registry);
       registerDoctor(registry);
     });

@@ -150,6 +150,8 @@ export interface ContextReport {
   coverage: number;
   /** The token limit of a snapshot. */
   budget: number;
+  /** There when some of the stored K/V was made up to measure speed: no answer from it means anything. */
+  synthetic?: true;
 }
 
 export interface PrefillReport {
@@ -161,12 +163,25 @@ export interface PrefillReport {
   diskMs: number;
 }
 
-export interface MemoryReport {
-  /** What the backend holds in memory, with all of the weights and K/V that the system has mapped in. */
+/** Memory by tier. The counts are of one request, or since the start of the backend where none is meant. */
+export interface MemoryState {
+  /** What the backend holds in memory, with all of the weights that the system has mapped in. */
   ramBytes: number;
+  /** Of it, what is kept of the stored K/V, its indexes and summaries, and the most that this may be. */
+  keptBytes: number;
+  capBytes: number;
+  gpuBytes: number;
+  /** Clusters of tokens that were needed and in memory already, those that were not, and of these the estimated ones. */
+  hits: number;
+  misses: number;
+  estimated: number;
+  /** Bytes read from the store, with what was read ahead. */
+  readBytes: number;
+}
+
+export interface MemoryReport extends MemoryState {
   /** The K/V of this context in the store. */
   diskBytes: number;
-  gpuBytes: number;
 }
 
 /** What the backend holds in memory of stored K/V, in bytes, and what its cache of clusters did, in clusters. */
@@ -212,6 +227,11 @@ export interface AskParams extends RepositoryParams, ProgressParams {
   budget?: number;
   /** Whether what is not attended exactly there is estimated, or left out. Default: true. */
   estimate?: boolean;
+  /**
+   * What becomes of text that should be attended exactly and is not in memory: the answer waits for it, or it is
+   * estimated, counted, and read for the next word. Default: `wait`, with which answers do not depend on memory.
+   */
+  late?: 'wait' | 'estimate';
   /**
    * What to read before the answer, of what is missing. `all`; `none`: the answer is from what has been read, pinned
    * files and at least one segment; `auto`: all when that is no more than 65,536 tokens, else the 16,384 tokens that
@@ -457,6 +477,7 @@ export const RemoveModelRequest = new RequestType<ModelParams, ModelInfo, ErrorD
   'repowave/models/remove',
 );
 export const ProbeRequest = new RequestType<ProbeParams, ProbeReport, ErrorData>('repowave/probe');
+export const MemoryRequest = new RequestType0<MemoryState, ErrorData>('repowave/memory');
 export const StoreRequest = new RequestType0<StoreReport, ErrorData>('repowave/store');
 export const VerifyRequest = new RequestType<VerifyParams, VerifyReport, ErrorData>('repowave/store/verify');
 export const PruneRequest = new RequestType<PruneParams, PruneReport, ErrorData>('repowave/store/prune');

@@ -2,6 +2,9 @@
  * Reads a repository of a million tokens, in the background over hours if need be:
  * `npm run build && node scripts/million.mjs [--package NAME@VERSION] [--model ID] [-- OPTIONS OF index]`. Stop it at
  * any moment and run it again to go on.
+ *
+ * With `--synthetic` only some of it is read, and the rest made up of that in minutes: for measuring speed and memory,
+ * in a store of its own, `build/million/store`, and marked as synthetic in each file and each answer.
  */
 import fs from 'node:fs';
 import path from 'node:path';
@@ -11,11 +14,13 @@ import { networkProblem } from './network.mjs';
 import { at, build, dist } from './paths.mjs';
 import { asProblem, Problem } from './problem.mjs';
 
-/** Some 7 MB of JavaScript in files of ordinary size. */
-const PACKAGE = 'three@0.180.0';
-const MODEL = 'smollm2-135m';
+/** Some 5 MB of JavaScript as people write it, in files of ordinary size. */
+const PACKAGE = 'webpack@5.102.1';
+const MODEL = 'qwen2.5-coder-0.5b';
 /** The least that a million tokens of code take. */
 const LEAST_BYTES = 3_000_000;
+/** Tokens that are read where the rest is made up. */
+const SAMPLE = 16_384;
 
 /** @param {string[]} args */
 async function main(args) {
@@ -24,12 +29,31 @@ async function main(args) {
     options: {
       package: { type: 'string', default: PACKAGE },
       model: { type: 'string', default: MODEL },
+      synthetic: { type: 'boolean', default: false },
     },
     allowPositionals: true,
   });
   const repository = await fetchSource(values.package);
-  const index = ['index', '--repo', repository, '--model', values.model, ...positionals];
-  process.exitCode = await attach(process.execPath, [path.join(dist, 'cli.mjs'), ...index]);
+  process.exitCode = values.synthetic
+    ? await makeUp(repository, values.model)
+    : await read(repository, values.model, positionals);
+}
+
+/** @param {string} repository @param {string} model @param {string[]} options @returns {Promise<number>} */
+function read(repository, model, options) {
+  const index = ['index', '--repo', repository, '--model', model, ...options];
+  return attach(process.execPath, [path.join(dist, 'cli.mjs'), ...index]);
+}
+
+/** @param {string} repository @param {string} model @returns {Promise<number>} */
+async function makeUp(repository, model) {
+  const store = at('build', 'million', 'store');
+  process.env.REPOWAVE_NATIVE = path.join(dist, 'native', 'repowave.node');
+  const fill = JSON.stringify({ repo: repository, store, model, sample: SAMPLE, threads: 2 });
+  const code = await attach(process.execPath, ['--import', 'tsx', at('test/bench/fill-ours.ts'), fill]);
+  if (code === 0)
+    process.stderr.write(`Ask it with REPOWAVE_STORE=${store} and --repo ${repository} --model ${model}.\n`);
+  return code;
 }
 
 /**

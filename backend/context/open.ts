@@ -1,6 +1,7 @@
 /** From a request's parameters to a context that is ready for a question. */
 import type { Engine, Runner } from '../engine/engine.ts';
 import type { Head, NativeSegment } from '../engine/native.ts';
+import { since } from '../engine/memory.ts';
 import { nothingPrefilled, prefill } from '../engine/prefill.ts';
 import { UserError } from '../errors.ts';
 import { DEFAULT_MODEL, headsOf } from '../models/catalogue.ts';
@@ -96,6 +97,7 @@ async function openOnce(engine: Engine, params: OpenParams, hooks: Required<Hook
   const model = params.model ?? DEFAULT_MODEL;
   const runner = await loadModel(engine, model, hooks);
   runner.limitMemory(params.ramBytes);
+  const memoryBefore = runner.memory();
   const snapshot = await takeSnapshot(runner.store, runner.model, selection, found.files, {
     signal,
     onRead: (done) => report({ kind: 'phase', phase: 'scan', done, total: found.files.length }),
@@ -141,13 +143,17 @@ async function openOnce(engine: Engine, params: OpenParams, hooks: Required<Hook
       excluded: [...found.excluded, ...over],
       coverage: readTokens / tokens,
       budget: PACK_LIMITS.total,
+      ...(segments.some(isSynthetic) && { synthetic: true }),
     },
     missed: missedFiles(snapshot, new Set([...ids, ...dropped]), params.question ?? ''),
     dropped: ids
       .filter((id) => dropped.has(id))
       .flatMap((id) => snapshot.segments[id]!.lines.sources.map(({ path }) => path)),
     timing,
-    memory: () => memoryOf(readTokens * runner.model.info.kvBytesPerToken),
+    memory: () => ({
+      ...since(memoryBefore, runner.memory()),
+      diskBytes: readTokens * runner.model.info.kvBytesPerToken,
+    }),
   };
 }
 
@@ -231,10 +237,11 @@ async function shelved(runner: Runner, { frame, segments }: Snapshot) {
   return { frame: stored, ids, segments: ids.map((id) => read[id]!) };
 }
 
-function tokensOf({ frame, segments }: Pick<Snapshot, 'frame' | 'segments'>): number {
-  return segments.reduce((sum, { tokens }) => sum + tokens, frame.content.length);
+/** Made up to measure speed. */
+function isSynthetic({ meta }: NativeSegment): boolean {
+  return (JSON.parse(meta) as { synthetic?: boolean }).synthetic === true;
 }
 
-function memoryOf(diskBytes: number): MemoryReport {
-  return { ramBytes: process.memoryUsage.rss(), diskBytes, gpuBytes: 0 };
+function tokensOf({ frame, segments }: Pick<Snapshot, 'frame' | 'segments'>): number {
+  return segments.reduce((sum, { tokens }) => sum + tokens, frame.content.length);
 }

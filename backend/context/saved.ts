@@ -10,6 +10,7 @@ import type { ImportGraph } from '../repo/imports.ts';
 import type { LineMap } from '../repo/lines.ts';
 import { temporaryMark, type Folder } from './folder.ts';
 import { parseJson } from './json.ts';
+import type { DocumentWords } from './lexical.ts';
 import type { Origin } from './origin.ts';
 
 /** So many states of a repository are remembered. */
@@ -26,17 +27,29 @@ const manifestSchema = z.object({
 export type Manifest = z.infer<typeof manifestSchema>;
 
 const detailsSchema = z.object({
+  /** Names how files are packed. */
+  packing: z.string(),
+  /** With the tokens of each as a segment of its own, and what it imports, as paths that are not looked up yet. */
+  files: z.array(
+    z.object({ path: z.string(), hash: z.string(), tokens: z.number(), targets: z.array(z.string()) }),
+  ),
   segments: z.array(
     z.object({
       lines: z.custom<LineMap>(),
       blank: z.array(z.array(z.number())),
+      /** Per source of `lines`. */
+      words: z.array(z.custom<DocumentWords>()),
       origin: z.custom<Origin>(),
     }),
   ),
-  lexical: z.string(),
   imports: z.record(z.string(), z.array(z.string())) satisfies z.ZodType<ImportGraph>,
 });
 export type Details = z.infer<typeof detailsSchema>;
+
+export interface SavedSnapshot {
+  manifest: Manifest;
+  details: Details;
+}
 
 /** The states of one selection of files. */
 export class SavedSnapshots {
@@ -52,12 +65,18 @@ export class SavedSnapshots {
     this.#asked = `asked/${selection}`;
   }
 
-  async read(state: string): Promise<{ manifest: Manifest; details: Details } | undefined> {
+  async read(state: string): Promise<SavedSnapshot | undefined> {
     const text = await this.folder.read(this.#file(state));
     const end = text?.indexOf('\n');
     const manifest = text === undefined ? undefined : parseManifest(text.slice(0, end));
     const details = parseJson(detailsSchema, text?.slice(end));
     return manifest && details && { manifest, details };
+  }
+
+  /** The state that was in use last. */
+  async latest(): Promise<SavedSnapshot | undefined> {
+    const [latest] = await this.#states();
+    return latest && this.read(path.basename(latest.file, '.json'));
   }
 
   /** Remembers a state; the one that was not in use for longest is forgotten when there are too many. */

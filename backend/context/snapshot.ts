@@ -4,22 +4,22 @@ import { realpath } from 'node:fs/promises';
 import type { NativeModel, Tokenized } from '../engine/native.ts';
 import { throwIfCancelled } from '../errors.ts';
 import { parseCache, serializeCache } from '../repo/cache.ts';
-import { importGraph, type ImportGraph } from '../repo/imports.ts';
-import { lineMapOf, type LineMap } from '../repo/lines.ts';
-import { pack, type PackLimits } from '../repo/pack.ts';
-import { piecesOf, type Segment } from '../repo/segment.ts';
+import type { ImportGraph } from '../repo/imports.ts';
+import type { LineMap } from '../repo/lines.ts';
+import type { PackLimits } from '../repo/pack.ts';
 import { scan, type Scan, type SourceFile } from '../repo/scan.ts';
 import { readText } from '../repo/text.ts';
 import { limitsFor } from './assemble.ts';
+import { packFiles, type Description } from './described.ts';
 import { Folder } from './folder.ts';
 import { frameOf, type Frame } from './frame.ts';
-import { LexicalIndex, type Document } from './lexical.ts';
-import { blankLinesOf, originsOf, rebuild } from './origin.ts';
-import { SavedSnapshots, type Details, type Manifest } from './saved.ts';
+import { LexicalIndex, type IndexedDocument } from './lexical.ts';
+import { rebuild } from './origin.ts';
+import { SavedSnapshots, type Details, type SavedSnapshot } from './saved.ts';
 import { sha256, type Store } from './store.ts';
 
 /** Raised when the same files would be packed, mapped to lines or indexed differently: saved snapshots are then made anew. */
-const snapshotVersion = 4;
+const snapshotVersion = 5;
 
 /** Which files of which folder. */
 export interface Selection {
@@ -102,12 +102,17 @@ export async function takeSnapshot(
   const frame = await frameOf(store, model);
   const limits = limitsFor(model.info.trainedContext);
   const saved = new SavedSnapshots(store.folder, await keyOf(selection));
-  const state = stateOf(frame.hash, limits, files);
+  const packing = packingOf(frame.hash, limits);
+  const state = stateOf(packing, files);
   const askedMs = await saved.askedMs();
   let found = await saved.read(state);
   if (!found) {
-    const packed = await pack(files, { readText: read, tokenize, limits });
-    found = describe(store, frame, await realpath(selection.root), packed);
+    const tools = { readText: read, tokenize, limits };
+    const before = await saved.latest();
+    const earlier = before?.details.packing === packing ? before : undefined;
+    const description = await packFiles(files, tools, earlier, (text) => store.hash(frame.text, text));
+    const root = await realpath(selection.root);
+    found = savedForm({ root, model: store.modelName, frame, packing }, description);
     await saved.write(state, found.manifest, found.details);
   }
   await saved.touch(state);
@@ -120,7 +125,7 @@ export async function takeSnapshot(
       const { lines, blank } = details.segments[i]!;
       return { ...segment, lines, blank };
     }),
-    lexical: LexicalIndex.parse(details.lexical),
+    lexical: new LexicalIndex(documentsOf(details)),
     imports: details.imports,
     askedMs,
     contentOf: async ({ hash, lines }) => {
@@ -133,46 +138,34 @@ export async function takeSnapshot(
   };
 }
 
-/** Names a state of the tree, packed in this way. */
-export function stateOf(
-  frame: string,
-  limits: PackLimits,
-  files: readonly Pick<SourceFile, 'path' | 'hash'>[],
-): string {
-  return sha256(
-    JSON.stringify([snapshotVersion, limits, frame, files.map(({ path, hash }) => [path, hash])]),
-  );
+/** Names all that a packing depends on beside the files. */
+export function packingOf(frame: string, limits: PackLimits): string {
+  return sha256(JSON.stringify([snapshotVersion, limits, frame]));
 }
 
-/** A packing in the form in which it is saved. */
-function describe(
-  store: Store,
-  frame: Frame,
-  root: string,
-  packed: Segment[],
-): { manifest: Manifest; details: Details } {
-  const documents = packed.flatMap(asDocuments);
-  const origins = originsOf(packed);
+/** Names a state of the tree, packed in this way. */
+export function stateOf(packing: string, files: readonly Pick<SourceFile, 'path' | 'hash'>[]): string {
+  return sha256(packing, JSON.stringify(files.map(({ path, hash }) => [path, hash])));
+}
+
+/** In the form in which it is saved. */
+function savedForm(
+  { root, model, frame, packing }: { root: string; model: string; frame: Frame; packing: string },
+  { segments, ...rest }: Description,
+): SavedSnapshot {
   return {
     manifest: {
-      root,
-      model: store.modelName,
-      frame: { hash: frame.hash, tokens: frame.content.length },
-      segments: packed.map(({ text, tokens }) => ({
-        hash: store.hash(frame.text, text),
-        tokens: tokens.length,
-      })),
+      ...{ root, model, frame: { hash: frame.hash, tokens: frame.content.length } },
+      segments: segments.map(({ stored }) => stored),
     },
-    details: {
-      segments: packed.map((segment, i) => ({
-        lines: lineMapOf(segment),
-        blank: blankLinesOf(segment),
-        origin: origins[i]!,
-      })),
-      lexical: LexicalIndex.build(documents).serialize(),
-      imports: importGraph(documents),
-    },
+    details: { packing, segments: segments.map(({ details }) => details), ...rest },
   };
+}
+
+function documentsOf({ segments }: Details): IndexedDocument[] {
+  return segments.flatMap(({ lines, words }, segment) =>
+    lines.sources.map(({ path }, i) => ({ segment, path, words: words[i]! })),
+  );
 }
 
 function readerOf(
@@ -193,10 +186,6 @@ function readerOf(
     onRead(done.add(path).size);
     return text;
   };
-}
-
-function asDocuments(segment: Segment, index: number): Document[] {
-  return piecesOf(segment).map(({ path, content }) => ({ segment: index, path, text: content }));
 }
 
 async function keyOf({ root, include, exclude }: Selection): Promise<string> {

@@ -1,7 +1,8 @@
 import { availableParallelism, totalmem } from 'node:os';
 import { UserError, throwIfCancelled } from '../errors.ts';
 import { Store } from '../context/store.ts';
-import type { BufferReport } from '../protocol.ts';
+import type { BufferReport, MemoryState } from '../protocol.ts';
+import { memoryOf } from './memory.ts';
 import { loadAddon, type NativeAddon, type NativeModel, type NativeSession } from './native.ts';
 import { Queue } from './queue.ts';
 import { Shelf } from './shelf.ts';
@@ -126,6 +127,11 @@ export class Runner {
 
   buffer(): BufferReport {
     return this.addon.memory();
+  }
+
+  /** As it is now; the counts are since the start. */
+  memory(): MemoryState {
+    return memoryOf(this.addon);
   }
 
   /**

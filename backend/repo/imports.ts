@@ -72,18 +72,16 @@ const ending = /\.\w+$/;
 /** More than that is no hint any more: a package of many files, or a list of everything. */
 const mostImports = 32;
 
-/** The graph over these files. One that comes in several parts has the imports of all of them. */
-export function importGraph(files: readonly { path: string; text: string }[]): ImportGraph {
+/** The graph over these files, of which `targets` says what each imports ({@link importPaths}). */
+export function importGraph(files: readonly { path: string; targets: readonly string[] }[]): ImportGraph {
   const resolver = new Resolver(new Set(files.map(({ path }) => path)));
-  const graph = new Map<string, Set<string>>();
-  for (const { path, text } of files) {
-    const found = graph.get(path) ?? new Set<string>();
-    for (const target of importPaths(path, text))
-      for (const file of resolver.resolve(path, target)) found.add(file);
+  const graph: ImportGraph = {};
+  for (const { path, targets } of files) {
+    const found = new Set(targets.flatMap((target) => resolver.resolve(path, target)));
     found.delete(path);
-    if (found.size > 0) graph.set(path, found);
+    if (found.size > 0) graph[path] = [...found].slice(0, mostImports);
   }
-  return Object.fromEntries([...graph].map(([path, found]) => [path, [...found].slice(0, mostImports)]));
+  return graph;
 }
 
 /** What a file imports, as paths: `./x` relative to its folder, others from some root. */

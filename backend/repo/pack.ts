@@ -35,62 +35,124 @@ export interface PackTools {
   limits?: PackLimits;
 }
 
-/**
- * The segments of these files, whose paths are in order; the list of their paths comes first. Each file is tokenized
- * once, those that are split or share a segment once more in their final place.
- */
+/** What an earlier packing, within the same limits, has made of files that are still as they were. */
+export interface Earlier<S> {
+  /** Tokens of a file as a segment of its own; undefined when it has changed or is new. */
+  tokensOf(path: string): number | undefined;
+  /** What has become of a group of files; undefined when it was another one, or one of them has changed. */
+  segmentsOf(paths: readonly string[]): S[] | undefined;
+}
+
+export interface Packing<S> {
+  /** Made now, or by the earlier packing. */
+  segments: ({ made: Segment } | { kept: S })[];
+  /** The files in them, with the tokens of each as a segment of its own. */
+  files: { path: string; tokens: number }[];
+}
+
+export const nothingEarlier: Earlier<never> = { tokensOf: () => undefined, segmentsOf: () => undefined };
+
+/** The segments of these files, see {@link packAnew}. */
 export async function pack(files: readonly { path: string }[], tools: PackTools): Promise<Segment[]> {
-  if (files.length === 0) return [];
+  const { segments } = await packAnew(files, tools, nothingEarlier);
+  return segments.flatMap((segment) => ('made' in segment ? [segment.made] : []));
+}
+
+/**
+ * The segments of these files, whose paths are in order; the list of their paths comes first. Each file is read and
+ * tokenized once, those that are split or share a segment once more in their final place; but for what is kept.
+ */
+export async function packAnew<S>(
+  files: readonly { path: string }[],
+  tools: PackTools,
+  earlier: Earlier<S>,
+): Promise<Packing<S>> {
+  if (files.length === 0) return { segments: [], files: [] };
   const limits = tools.limits ?? PACK_LIMITS;
-  const singles: Segment[] = [];
+  const items: Item[] = [];
   let total = 0;
   for (const { path } of files) {
-    const segment = await build(
-      [{ path, startLine: 1, content: await tools.readText(path) }],
-      tools.tokenize,
-    );
-    total += segment.tokens.length;
-    if (total > limits.total && singles.length > 0) break;
-    singles.push(segment);
+    const item = new Item(path, tools, earlier.tokensOf(path));
+    total += await item.count();
+    if (total > limits.total && items.length > 0) break;
+    items.push(item);
   }
-  const list = await packList(files.slice(0, singles.length), tools.tokenize, limits);
+  const list = await packList(items, tools.tokenize, limits);
+  const packed = items.map(({ path, tokens }) => ({ path, tokens }));
   if (total + sum(list) <= limits.sequential) {
-    const whole = await build(
-      singles.flatMap(piecesOf),
-      tools.tokenize,
-      list.map(({ text }) => text).join(''),
-    );
-    if (whole.tokens.length <= limits.sequential) return [whole];
+    const preamble = list.map(({ text }) => text).join('');
+    const whole = await build((await segmentsOf(items)).flatMap(piecesOf), tools.tokenize, preamble);
+    if (whole.tokens.length <= limits.sequential) return { segments: [{ made: whole }], files: packed };
   }
 
-  const segments = [...list];
-  for (const group of groupSmall(singles, limits)) {
-    const first = group[0]!;
-    if (group.length > 1)
-      segments.push(
-        ...(await buildWithin(limits.longest, group, (items) =>
-          build(items.flatMap(piecesOf), tools.tokenize),
-        )),
-      );
-    else if (first.tokens.length <= limits.longest) segments.push(first);
-    else segments.push(...(await splitSource(first, limits.longest, tools.tokenize)));
+  const segments: Packing<S>['segments'] = list.map((made) => ({ made }));
+  for (const group of groupSmall(items, limits)) {
+    const kept = earlier.segmentsOf(group.map(({ path }) => path));
+    if (kept) segments.push(...kept.map((segment) => ({ kept: segment })));
+    else segments.push(...(await buildGroup(group, tools.tokenize, limits)).map((made) => ({ made })));
   }
-  return segments;
+  return { segments, files: packed };
+}
+
+/** A file that is read when its text or its length is needed. */
+class Item {
+  #segment: Promise<Segment> | undefined;
+
+  constructor(
+    readonly path: string,
+    private readonly tools: PackTools,
+    private known: number | undefined,
+  ) {}
+
+  /** Known once it was counted. */
+  get tokens(): number {
+    return this.known!;
+  }
+
+  async count(): Promise<number> {
+    return (this.known ??= (await this.segment()).tokens.length);
+  }
+
+  /** As a segment of its own. */
+  async segment(): Promise<Segment> {
+    return (this.#segment ??= this.#build());
+  }
+
+  async #build(): Promise<Segment> {
+    const content = await this.tools.readText(this.path);
+    return build([{ path: this.path, startLine: 1, content }], this.tools.tokenize);
+  }
+}
+
+async function segmentsOf(items: readonly Item[]): Promise<Segment[]> {
+  return Promise.all(items.map((item) => item.segment()));
+}
+
+async function buildGroup(
+  group: readonly Item[],
+  tokenize: Tokenize,
+  { longest }: PackLimits,
+): Promise<Segment[]> {
+  const singles = await segmentsOf(group);
+  const [first] = singles;
+  if (first === undefined || group.length > 1)
+    return buildWithin(longest, singles, (items) => build(items.flatMap(piecesOf), tokenize));
+  return first.tokens.length <= longest ? [first] : splitSource(first, longest, tokenize);
 }
 
 /**
  * Gathers small files of one folder, in path order; every other file stays alone. A group that is half full ends
  * after a path whose hash says so, so that a new file moves only the ends next to it.
  */
-function groupSmall(files: readonly Segment[], limits: PackLimits): Segment[][] {
-  const groups: Segment[][] = [];
-  const open = new Map<string, Segment[]>();
+function groupSmall(files: readonly Item[], limits: PackLimits): Item[][] {
+  const groups: Item[][] = [];
+  const open = new Map<string, Item[]>();
   for (const file of files) {
-    const folder = folderOf(file.sources[0]!.path);
+    const folder = folderOf(file.path);
     const group = open.get(folder);
-    if (file.tokens.length >= limits.small) {
+    if (file.tokens >= limits.small) {
       groups.push([file]);
-    } else if (group && sum([...group, file]) <= limits.group && !isFull(group, limits)) {
+    } else if (group && tokensIn(group) + file.tokens <= limits.group && !isFull(group, limits)) {
       group.push(file);
     } else {
       const fresh = [file];
@@ -101,8 +163,12 @@ function groupSmall(files: readonly Segment[], limits: PackLimits): Segment[][] 
   return groups;
 }
 
-function isFull(group: readonly Segment[], limits: PackLimits): boolean {
-  return sum(group) > limits.group / 2 && mayCutAfter(group.at(-1)!.sources[0]!.path, 4);
+function isFull(group: readonly Item[], limits: PackLimits): boolean {
+  return tokensIn(group) > limits.group / 2 && mayCutAfter(group.at(-1)!.path, 4);
+}
+
+function tokensIn(group: readonly Item[]): number {
+  return group.reduce((total, { tokens }) => total + tokens, 0);
 }
 
 /**

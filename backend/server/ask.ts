@@ -39,6 +39,7 @@ const askSchema = indexSchema.extend({
   drop: z.array(z.string()).optional(),
   budget: z.number().min(0).max(1).optional(),
   estimate: z.boolean().optional(),
+  late: z.enum(['wait', 'estimate']).optional(),
   wait: z.enum(['auto', 'all', 'none']).optional(),
   insights: z.boolean().optional(),
   about: z.string().optional(),
@@ -148,8 +149,8 @@ export async function answerIn(
   const { runner, heads } = context;
   const { session, model } = runner;
   await fitQuestion(context, params.question);
-  const { budget: share = usualBudget.share, estimate = usualBudget.estimate } = params;
-  session.setBudget({ ...usualBudget, share, estimate });
+  const { budget: share = usualBudget.share, estimate = usualBudget.estimate, late = 'wait' } = params;
+  session.setBudget({ ...usualBudget, share, estimate, wait: late === 'wait' });
   const seen = { ...chosenBy(params), drop: context.dropped };
   const sight = await Sight.choose({ ...context, session, model }, seen, signal);
   const { tokens, position, room } = await fitQuestion(context, params.question, sight.hints());

@@ -11,13 +11,18 @@ export interface GateOptions {
   budget?: string;
   /** False for `--no-estimate`. */
   estimate: boolean;
+  late?: AskParams['late'];
   wait?: AskParams['wait'];
 }
 
-type GateParams = Pick<AskParams, 'gate' | 'others' | 'pin' | 'drop' | 'budget' | 'estimate' | 'wait'>;
+type GateParams = Pick<
+  AskParams,
+  'gate' | 'others' | 'pin' | 'drop' | 'budget' | 'estimate' | 'late' | 'wait'
+>;
 
 /** @throws UserError `usage` */
-export function gateParams({ gate, others, pin, drop, budget, estimate, wait }: GateOptions): GateParams {
+export function gateParams(options: GateOptions): GateParams {
+  const { gate, others, pin, drop, budget, estimate, late, wait } = options;
   return {
     gate: gate === undefined ? undefined : parseGate(gate),
     others,
@@ -25,6 +30,7 @@ export function gateParams({ gate, others, pin, drop, budget, estimate, wait }: 
     drop,
     budget: budget === undefined ? undefined : parsePercent(budget),
     estimate,
+    late,
     wait,
   };
 }

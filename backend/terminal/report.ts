@@ -16,13 +16,13 @@ import { bytes, count, duration, files, printableName, type Paint } from './text
 /** One line of `--json`: the stable interface of docs/cli.md. */
 export function jsonLine(id: string, question: string, result: AskResult): string {
   const { answer, citations, timing, memory, mode, missed, gate, attention, steps, passages } = result;
-  const { tokens, files, excluded, coverage } = result.context;
+  const { tokens, files, excluded, coverage, synthetic } = result.context;
   return JSON.stringify({
     id,
     question,
     answer,
     citations,
-    context: { tokens, files, excluded, coverage },
+    context: { tokens, files, excluded, coverage, synthetic },
     timing,
     memory,
     mode,
@@ -116,9 +116,10 @@ function place({ paths, startLine, endLine }: GateSegment): string {
   return `${printableName(first)}:${startLine}-${endLine}`;
 }
 
-function contextLines({ tokens, files: kept, excluded, coverage }: ContextReport): string[] {
+function contextLines({ tokens, files: kept, excluded, coverage, synthetic }: ContextReport): string[] {
   const share = coverage < 1 ? `, ${percent(coverage)} of them read` : '';
   return [
+    ...(synthetic ? [row('SYNTHETIC', 'made up to measure speed: the answer means nothing')] : []),
     row('Context', `${count(tokens)} tokens from ${files(kept)}${share}`),
     row('Left out', excluded.length > 0 ? leftOut(excluded) : 'nothing'),
   ];
@@ -169,8 +170,12 @@ function prefilled({ prefillTokens, prefillMs }: PrefillReport): string {
   return `${count(prefillTokens)} tokens read in ${duration(prefillMs)}${rate}`;
 }
 
-function memoryLine({ ramBytes, diskBytes, gpuBytes }: MemoryReport): string {
-  return row('Memory', `RAM ${bytes(ramBytes)}, disk ${bytes(diskBytes)}, GPU ${bytes(gpuBytes)}`);
+function memoryLine(memory: MemoryReport): string {
+  const { ramBytes, keptBytes, capBytes, gpuBytes, hits, misses, readBytes, diskBytes } = memory;
+  const kept = `${bytes(keptBytes)} of at most ${bytes(capBytes)} for the repository`;
+  const found = hits + misses > 0 ? `, ${percent(hits / (hits + misses))} of the clusters found there` : '';
+  const read = `disk ${bytes(diskBytes)}, of which ${bytes(readBytes)} read`;
+  return row('Memory', `RAM ${bytes(ramBytes)} (${kept}${found}), ${read}, GPU ${bytes(gpuBytes)}`);
 }
 
 const row = (name: string, text: string): string => `${name.padEnd(10)}${text}`;

@@ -36,7 +36,10 @@ test('an answer for people names its places, the context, the time and the memor
   assert.match(stdout, /Context +[\d,]+ tokens from 1 file\n/);
   assert.match(stdout, /Left out +2 files: 2 \S+/);
   assert.match(stdout, /Time +first token after .* tokens read in /);
-  assert.match(stdout, /Memory +RAM .*, disk .*, GPU 0 B\n/);
+  const memory =
+    /Memory +RAM \S+ MB \(523 B of at most .* found there\), disk .*, of which .* read, GPU 0 B\n/;
+  assert.match(stdout, memory);
+  assert.match(stdout, /80 % of the clusters/);
 });
 
 test('with --json stdout holds one line per question and nothing else', async (t) => {
@@ -60,7 +63,9 @@ test('with --json stdout holds one line per question and nothing else', async (t
   keys.push('mode', 'missed', 'gate', 'attention', 'steps', 'passages');
   assert.deepEqual(Object.keys(first), keys);
   assert.deepEqual(Object.keys(first.context ?? {}), ['tokens', 'files', 'excluded', 'coverage']);
-  assert.deepEqual(Object.keys(first.memory ?? {}), ['ramBytes', 'diskBytes', 'gpuBytes']);
+  const tiers = ['ramBytes', 'keptBytes', 'capBytes', 'gpuBytes'];
+  tiers.push('hits', 'misses', 'estimated', 'readBytes', 'diskBytes');
+  assert.deepEqual(Object.keys(first.memory ?? {}), tiers);
   assert.equal((second.timing as { prefillTokens: number }).prefillTokens, 0);
 });
 

@@ -4,7 +4,8 @@
  * attention goes to the segments that share long words with what was passed. A forward pass can be made to hang until it is cancelled, so that tests of cancel and
  * kill need no timing: FAKE_HOLD names a text whose pass never ends, FAKE_HOLD_ONCE one that ends the second time. FAKE_LOADING makes a model load for ever on
  * another thread. FAKE_LOG names a file for what was passed. FAKE_KILL=n ends the process, as kill -9 does, at the n-th
- * of the moments that matter: a pass, a segment half-written or just written, a text before and after its renaming.
+ * of the moments that matter: a pass, a segment half-written or just written, before and after a text is renamed or a
+ * file removed.
  */
 import { pbkdf2 } from 'node:crypto';
 import fs from 'node:fs';
@@ -60,10 +61,15 @@ function moment(): void {
 }
 
 if (process.env.FAKE_KILL) {
-  const { rename } = fs.promises;
+  const { rename, rm } = fs.promises;
   fs.promises.rename = async (from, to) => {
     moment();
     await rename(from, to);
+    moment();
+  };
+  fs.promises.rm = async (file, options) => {
+    moment();
+    await rm(file, options);
     moment();
   };
   syncBuiltinESMExports();
@@ -146,6 +152,7 @@ class Session implements NativeSession {
       const pass = { position, tokens: tokens.length, views: this.#views.map(describe), text };
       fs.appendFileSync(process.env.FAKE_LOG, `${JSON.stringify(pass)}\n`);
     }
+    passes++;
     this.#tail += text;
     if (this.#heads.length > 0) this.#queries += text;
     if (tokens.length === 1) this.#counted++;
@@ -254,18 +261,20 @@ export function createSession(): NativeSession {
   return new Session();
 }
 
+let passes = 0;
 /** The frame alone takes so much of it. */
 const leastCapacity = 1_000;
-let capacity = Infinity;
+let capacity = 2 ** 33;
 
 export function setCapacity(bytes: number): void {
   capacity = bytes;
 }
 
+/** For each pass, four clusters of which one is read. */
 export function memory(): NativeMemory {
   return {
-    ...{ capacity: 1, exact: 0, index: 0, background: 0, cacheCapacity: 0, cacheUsed: 0 },
-    ...{ hits: 0, misses: 0, prefetched: 0, late: 0, damaged: 0, bytesRead: 0 },
+    ...{ capacity, exact: 100, index: 20, background: 3, cacheCapacity: 1000, cacheUsed: 400 },
+    ...{ hits: 4 * passes, misses: passes, prefetched: 0, late: 0, damaged: 0, bytesRead: 100 * passes },
   };
 }
 

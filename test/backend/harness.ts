@@ -15,8 +15,16 @@ import { createInterface } from 'node:readline';
 import type { TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { Client, startBackend, type BackendProcess } from '../../backend/client.ts';
+import { openContext } from '../../backend/context/open.ts';
+import { Engine } from '../../backend/engine/engine.ts';
 import { llamaLike } from '../unit/gguf-writer.ts';
-import { AskRequest, type AskParams, type AskResult, type Progress } from '../../backend/protocol.ts';
+import {
+  AskRequest,
+  type AskParams,
+  type AskResult,
+  type PhaseProgress,
+  type Progress,
+} from '../../backend/protocol.ts';
 
 const fakeAddon = fileURLToPath(new URL('./fake-addon.ts', import.meta.url));
 
@@ -127,6 +135,17 @@ export class Lab {
       .filter((name) => name.endsWith(ending))
       .map((name) => path.join(this.store, name));
   }
+}
+
+/** Reads a repository in this process, so that a test can act at an exact moment of it. */
+export async function readHere(t: TestContext, lab: Lab, report: (progress: PhaseProgress) => void) {
+  process.env.REPOWAVE_NATIVE = lab.env().REPOWAVE_NATIVE;
+  const engine = new Engine(lab.store, 1);
+  t.after(() => engine.close());
+  const params = { root: lab.repository, model: lab.model };
+  return engine.use(new AbortController().signal, (signal) =>
+    openContext(engine, params, { signal, report }),
+  );
 }
 
 /** Resolves when the backend's log says this. */

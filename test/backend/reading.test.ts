@@ -1,11 +1,9 @@
 import assert from 'node:assert/strict';
 import { rmSync, utimesSync } from 'node:fs';
 import { text } from 'node:stream/consumers';
-import test, { type TestContext } from 'node:test';
-import { openContext } from '../../backend/context/open.ts';
-import { Engine } from '../../backend/engine/engine.ts';
-import { AskRequest, IndexRequest, type AskParams, type PhaseProgress } from '../../backend/protocol.ts';
-import { code, ended, Lab, logged, writeFiles } from './harness.ts';
+import test from 'node:test';
+import { AskRequest, IndexRequest, type AskParams } from '../../backend/protocol.ts';
+import { code, ended, Lab, logged, readHere, writeFiles } from './harness.ts';
 
 /** About 80,000 tokens of the stand-in: more than a question waits for. */
 const fruits = ['apple', 'banana', 'cherry', 'damson', 'elder', 'figfig', 'grape', 'lemon'];
@@ -184,17 +182,6 @@ test('an edit made while the rest was read is read before the next answer', asyn
   const [first] = lab.passes().filter(({ text }) => text.startsWith('// file:'));
   assert.match(first?.text ?? '', /^\/\/ file: lemon\/three\.ts\n/);
 });
-
-/** Reads a repository in this process, so that a test can act at an exact moment of it. */
-async function readHere(t: TestContext, lab: Lab, report: (progress: PhaseProgress) => void) {
-  process.env.REPOWAVE_NATIVE = lab.env().REPOWAVE_NATIVE;
-  const engine = new Engine(lab.store, 1);
-  t.after(() => engine.close());
-  const params = { root: lab.repository, model: lab.model };
-  return engine.use(new AbortController().signal, (signal) =>
-    openContext(engine, params, { signal, report }),
-  );
-}
 
 test('a repository that is edited again and again is read as long as reading gets on', async (t) => {
   const lab = new Lab(t, orchard);

@@ -1,16 +1,19 @@
 import assert from 'node:assert/strict';
-import { appendFileSync, readFileSync, rmSync, truncateSync, utimesSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import {
+  appendFileSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  statfsSync,
+  truncateSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import test from 'node:test';
 import type { Client } from '../../backend/client.ts';
-import {
-  AskRequest,
-  IndexRequest,
-  PruneRequest,
-  StoreRequest,
-  VerifyRequest,
-} from '../../backend/protocol.ts';
-import { seeded } from '../unit/repo-helpers.ts';
-import { code, ended, Lab, writeFiles } from './harness.ts';
+import { IndexRequest, PruneRequest, StoreRequest, VerifyRequest } from '../../backend/protocol.ts';
+import { code, Lab, readHere, writeFiles } from './harness.ts';
 
 const several = {
   'src/apple.ts': code('apple'),
@@ -155,32 +158,52 @@ test('verify says so when the engine is missing', async (t) => {
   await assert.rejects(client.request(VerifyRequest, {}), missing);
 });
 
-/** These seeds kill it before a renaming, in the middle of writing a segment, and in passes. */
-for (const seed of [20, 33]) {
-  test(`killed at random moments (${seed}), it loses no finished segment and uses none that is torn`, async (t) => {
-    const calm = new Lab(t, several);
-    const expected = await calm.ask(await calm.client());
-    const lab = new Lab(t, several);
-    const random = seeded(seed);
-    let stored: string[] = [];
-    for (let kill = 0; kill < 3; kill++) {
-      const backend = await lab.start({ FAKE_KILL: String(1 + random(14)) });
-      const client = await lab.connect(backend);
-      assert.deepEqual((await client.request(VerifyRequest, {})).damaged, [], `round ${kill}`);
-      const asked = client.request(AskRequest, lab.params('Where?'));
-      await assert.rejects(asked, { code: 'backendUnavailable' });
-      await ended(backend);
-      const left = lab.stored('.seg');
-      for (const file of stored) assert.ok(left.includes(file), `round ${kill}`);
-      stored = left;
-    }
+test('what another process looks at is not cleared away for a quota, and is read again once it was', async (t) => {
+  const [lab, other] = [new Lab(t, several), new Lab(t, { 'lib/elder.ts': code('elder', 9000) })];
+  const shared = { REPOWAVE_STORE: lab.store };
+  const [first, second] = [await lab.client(), await other.client(shared)];
+  const { context } = await index(lab, first);
+  const held = lab.stored('.seg');
+  const { bytes } = await first.request0(StoreRequest);
+  const within = { ...other.params(''), model: lab.model, diskBytes: bytes + 46_000 };
+  const inUse = { code: 'noSpace', message: /in use/ };
+  await assert.rejects(second.request(IndexRequest, within), inUse);
+  assert.deepEqual(lab.stored('.seg'), held);
+
+  for (const file of states(lab)) utimesSync(file, 1e9, 1e9);
+  await second.request(IndexRequest, within);
+  const gone = held.filter((file) => !lab.stored('.seg').includes(file));
+  assert.ok(gone.length > 0);
+  const { timing, context: again } = await index(lab, first);
+  assert.deepEqual([again.coverage, again.tokens], [1, context.tokens]);
+  assert.ok(timing.prefillTokens > 0 && timing.prefillTokens < context.tokens);
+});
+
+test('a disk that fills up while it is read on is told, keeps what is finished, and goes on with it', async (t) => {
+  const lab = new Lab(t, several);
+  mkdirSync(lab.store);
+  if (spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=80m', 'tmpfs', lab.store]).status !== 0) {
+    return t.skip('only root can mount a small disk');
+  }
+  try {
+    const filler = `${lab.store}/filler`;
+    const fill = () => {
+      const { bavail, bsize } = statfsSync(lab.store);
+      writeFileSync(filler, Buffer.alloc(bavail * bsize));
+    };
+    const reading = readHere(t, lab, ({ phase, detail }) => {
+      if (phase === 'prefill' && detail === 'src/cherry.ts') fill();
+    });
+    await assert.rejects(reading, { code: 'ENOSPC' });
+    const kept = lab.stored('.seg');
+    assert.equal(kept.length, 4, 'the frame, the list of files, and the two before');
+    rmSync(filler);
     const client = await lab.client();
-    const verified = await client.request(VerifyRequest, {});
-    assert.deepEqual([verified.segments, verified.damaged], [stored.length, []]);
-    const result = await lab.ask(client);
-    assert.equal(result.answer, expected.answer);
-    assert.deepEqual(result.citations, expected.citations);
-    assert.deepEqual(result.context, expected.context);
-    assert.equal((await lab.ask(await lab.client())).timing.prefillTokens, 0);
-  });
-}
+    const { timing, context } = await index(lab, client);
+    assert.equal(context.coverage, 1);
+    assert.ok(timing.prefillTokens < context.tokens / 2);
+    assert.deepEqual((await client.request(VerifyRequest, {})).damaged, []);
+  } finally {
+    spawnSync('umount', ['-l', lab.store]);
+  }
+});

@@ -14,6 +14,8 @@ export interface DepthMeasurement {
   plans: Plan[];
   /** Whether attention keeps account of what it does, by plan; always when it is not given. */
   evidence?: boolean[];
+  /** The most bytes of stored K/V and index in memory; half of the machine's without it. */
+  ramBytes?: number;
   /** Tokens decoded while the clock runs. */
   tokens: number;
   /** How often each plan gets its turn. */
@@ -37,6 +39,7 @@ async function main(measurement: DepthMeasurement): Promise<void> {
   const model = await addon.loadModel(measurement.model, () => undefined);
   const session = addon.createSession(model, { threads });
   session.setBudget(usualBudget);
+  if (measurement.ramBytes !== undefined) addon.setCapacity(measurement.ramBytes);
   const files = new Map<string, NativeSegment>();
   const open = (name: string) => {
     const segment = files.get(name) ?? addon.openSegment(join(folder, name));

@@ -15,7 +15,7 @@ const CHECK_DEPTH = { quick: 2_048, full: 8_192 };
 const cases: Record<string, (options: SuiteOptions) => Promise<Figure[]>> = {
   '32k': (options) => againstPeer('32k', options),
   '128k': (options) => againstPeer('128k', options),
-  scaling,
+  scaling: (options) => scaling(options),
   evidence: evidenceCost,
   'peer-check': checkPeer,
 };
@@ -54,23 +54,37 @@ async function againstPeer(name: keyof typeof DEPTHS, options: SuiteOptions): Pr
   });
 }
 
-/** One process, all depths in turn, against our own smallest depth. */
-async function scaling(options: SuiteOptions): Promise<Figure[]> {
+/**
+ * One process, all depths in turn, against our own smallest depth.
+ * @param ramBytes the cap on memory
+ */
+export async function scaling(
+  options: SuiteOptions,
+  { suite, name, ramBytes }: { suite: string; name: string; ramBytes?: number } = {
+    suite: 'decode',
+    name: 'scaling',
+  },
+): Promise<Figure[]> {
   if (options.peerOnly) return [];
   const [rounds, tokens] = options.quick ? [2, 32] : [5, 64];
   const model = await modelPath(options.model);
   const plans = Object.values(DEPTHS).map(planFor);
   return withTemporaryFolder(async (folder) => {
-    options.say('decode scaling: writing synthetic segments');
+    options.say(`${suite} ${name}: writing synthetic segments`);
     await writeSegments(folder, model, plans);
-    options.say('decode scaling: decoding at each depth in turn');
-    const result = await measureOurs({ folder, plans, tokens, rounds, threads: options.threads, model });
+    options.say(`${suite} ${name}: decoding at each depth in turn`);
+    const { threads } = options;
+    const result = await measureOurs({ folder, plans, ramBytes, tokens, rounds, threads, model });
     const smallest = result.plans[0]?.samples ?? [];
-    return Object.keys(DEPTHS).map((name, index) =>
+    return Object.keys(DEPTHS).map((depth, index) =>
       compare({
-        ...{ suite: 'decode', case: `scaling ${name}`, metric: 'tokensPerSecond', unit: 'tokens/s' },
+        ...{ suite, case: `${name} ${depth}`, metric: 'tokensPerSecond', unit: 'tokens/s' },
         ...{ ours: result.plans[index]?.samples ?? [], peer: smallest, peerName: 'RepoWave at 4k' },
-        conditions: { ...conditionsOf(options, plans[index]!, result, index), tokens, rounds },
+        conditions: {
+          ...conditionsOf(options, plans[index]!, result, index),
+          ...(ramBytes !== undefined && { ramBytes }),
+          ...{ tokens, rounds },
+        },
       }),
     );
   });

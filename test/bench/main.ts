@@ -9,6 +9,7 @@ import { depths } from './depths.ts';
 import { table, together, type Figure, type Suite } from './figure.ts';
 import { latency } from './latency.ts';
 import { writeCharts } from './plot.ts';
+import { memory } from './memory.ts';
 import { repositoryPrefill } from './repository.ts';
 import { roofline } from './roofline.ts';
 import { scan } from './scan.ts';
@@ -19,6 +20,7 @@ const suites: Record<string, Suite> = {
   prefill: together(prefill, repositoryPrefill),
   latency,
   roofline,
+  memory,
   scan,
 };
 const usage = `usage: npm run bench -- SUITE [--case NAME] [--quick] [--json] [--plot] [--model ID|PATH] [--threads N] [--repo DIR] [--peer-only]

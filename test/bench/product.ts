@@ -2,21 +2,25 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { Client } from '../../backend/client.ts';
 import {
   AskRequest,
+  MemoryRequest,
   TOKEN_VARIABLE,
   type AskParams,
   type AskResult,
   type Handshake,
   type Progress,
+  type MemoryState,
 } from '../../backend/protocol.ts';
 import { at } from '../../scripts/paths.mjs';
 
 export class Product {
   private constructor(
     private readonly child: ChildProcess,
+    private readonly pid: number,
     private readonly client: Client,
   ) {}
 
@@ -28,8 +32,8 @@ export class Product {
       stdio: ['pipe', 'pipe', 'inherit'],
     });
     const [line] = (await once(createInterface(child.stdout), 'line')) as [string];
-    const { port } = JSON.parse(line) as Handshake;
-    return new Product(child, await Client.connect(port, token));
+    const { port, pid } = JSON.parse(line) as Handshake;
+    return new Product(child, pid, await Client.connect(port, token));
   }
 
   async ask(params: AskParams): Promise<AskResult> {
@@ -62,10 +66,34 @@ export class Product {
     return { reachedMs: reachedAt - askedAt, cancelMs: performance.now() - reachedAt };
   }
 
+  /** Stops the answer after so many pieces of it. */
+  async askBriefly(params: AskParams, pieces: number): Promise<void> {
+    let left = pieces;
+    await this.askUntil(params, ({ kind }) => kind === 'text' && --left === 0);
+  }
+
+  async memory(): Promise<MemoryState> {
+    return this.client.request0(MemoryRequest);
+  }
+
+  /** The most that it has had in memory. */
+  peakBytes(): number {
+    return 1024 * this.#proc('status', /^VmHWM:\s*(\d+)/m);
+  }
+
+  /** Bytes that it has had the disk read, which the system had not in its cache. */
+  diskBytes(): number {
+    return this.#proc('io', /^read_bytes: (\d+)/m);
+  }
+
   async stop(): Promise<void> {
     this.client.close();
     this.child.stdin?.end();
     if (this.child.exitCode === null) await once(this.child, 'exit');
+  }
+
+  #proc(file: string, pattern: RegExp): number {
+    return Number(pattern.exec(readFileSync(`/proc/${this.pid}/${file}`, 'utf8'))?.[1]);
   }
 }
 

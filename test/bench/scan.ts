@@ -1,6 +1,6 @@
 /** How fast the repository reader takes a tree, beside git listing it and a plain read of every file. */
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -9,8 +9,8 @@ import { at } from '../../scripts/paths.mjs';
 import { compare, type Figure, type Suite, type SuiteOptions } from './figure.ts';
 import { REPOMIX, runRepomix } from './repomix.ts';
 import type { ScanSample } from './scan-ours.ts';
+import { FILE_BYTES, writeTree } from './tree.ts';
 
-const FILE_BYTES = 10_000;
 const FILES = { quick: 5_000, full: 100_000 };
 
 /** `large` is 100,000 files in 1 GB of the temporary folder, removed afterwards; `repository` the tree of `--repo`. */
@@ -82,19 +82,6 @@ async function besideRepomix(name: string, { repo, quick, peerOnly, say }: Suite
       conditions: { files, bytes, fileSystemCache: 'warm' },
     });
   return [figure('filesPerSecond', 'files/s', files), figure('megabytesPerSecond', 'MB/s', bytes / 1e6)];
-}
-
-/** Code-like text, different in every file; old enough for the scan's cache. */
-function writeTree(root: string, files: number): void {
-  execFileSync('git', ['init', '-q'], { cwd: root });
-  for (let index = 0; index < files; index++) {
-    const folder = join(root, `group-${index % 40}`, `part-${index % 1_000}`);
-    mkdirSync(folder, { recursive: true });
-    let text = '';
-    for (let line = 0; text.length < FILE_BYTES; line++)
-      text += `export function compute${index}_${line}(first: number, second: string) {\n  return first * ${line} + second.length;\n}\n`;
-    writeFileSync(join(folder, `file-${index}.ts`), text);
-  }
 }
 
 /** In a process of its own, whose peak memory is then that of the scan alone. */

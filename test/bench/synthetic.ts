@@ -16,11 +16,16 @@ export async function writeSegments(folder: string, model: string, plans: readon
       ),
     ),
   );
+  await makeSegments(folder, model, [...files]);
+}
+
+/** @param requests as the program describes them, `KIND:TOKENS:NAME` with names in the folder */
+export async function makeSegments(folder: string, model: string, requests: string[]): Promise<void> {
   const { layers, kvHeads, keyLength } = readGguf(model);
   const { code, output } = await capture(at('build', 'native', 'synthetic_segments'), [
     folder,
     ...[layers, kvHeads[0], keyLength].map(String),
-    ...files,
+    ...requests,
   ]);
   if (code !== 0) throw new Error(`the synthetic segments could not be written:\n${output}`);
 }

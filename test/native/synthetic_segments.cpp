@@ -5,6 +5,8 @@
 // whole    random keys around one centre per 16 tokens, random values, F16; indexed and written as the product does.
 // outline  a file of the right size in which the index is that of a whole segment with random coarse summaries of its
 //          own, and K and V are a hole: for segments that are attended in outline only.
+// resampled  runs of tokens out of real segments of the folder, each at its own place or near it; indexed and written
+//          as the product does. The real ones are named as donor:0:NAME.
 #include <algorithm>
 #include <atomic>
 #include <cmath>
@@ -21,7 +23,7 @@
 #include <thread>
 #include <unistd.h>
 #include <vector>
-#include <wave/segment_file.h>
+#include <wave/resident.h>
 
 namespace {
 
@@ -30,8 +32,10 @@ using Bytes = std::vector<uint8_t>;
 
 const std::string kMeta = "{\"synthetic\":true}";
 
+enum class Kind { whole, outline, resampled, donor };
+
 struct Request {
-    bool whole;
+    Kind kind;
     size_t tokens;
     std::string path;
     uint32_t seed;
@@ -76,9 +80,59 @@ void write_whole(const wave::KvShape& shape, const Request& request) {
     wave::write_segment(request.path, tail, kMeta, {});
 }
 
+/// Real K/V, in the order of its tokens.
+struct Donor {
+    explicit Donor(const std::string& path) : segment(path), slots(segment, wave::ExactSlots::kAll) {}
+    wave::Segment segment;
+    wave::ExactSlots slots;
+
+    /// [n][kv_heads][d] of a layer, keys or values, from a token on
+    void copy(uint32_t layer, size_t from, size_t n, bool values, float* to) const {
+        const wave::KvShape& shape = segment.shape();
+        const size_t d = values ? shape.dv : shape.dk, offset = values ? shape.key_bytes() : 0;
+        for (uint32_t head = 0; head < shape.kv_heads; head++)
+            for (size_t t = 0; t < n; t++) {
+                const uint8_t* slot = slots.run(layer * shape.kv_heads + head).slots + (from + t) * shape.slot_bytes();
+                wave::kernels().from_f16(reinterpret_cast<const uint16_t*>(slot + offset),
+                                         to + (t * shape.kv_heads + head) * d, d);
+            }
+    }
+};
+using Donors = std::vector<std::unique_ptr<Donor>>;
+
+void write_resampled(const Request& request, const Donors& donors) {
+    constexpr size_t kRun = 32;
+    Random random(request.seed);
+    const wave::KvShape& shape = donors.front()->segment.shape();
+    wave::KvTail tail(shape);
+    tail.reserve(request.tokens);
+    tail.set_tokens(request.tokens);
+    const size_t key_row = static_cast<size_t>(shape.kv_heads) * shape.dk,
+                 value_row = static_cast<size_t>(shape.kv_heads) * shape.dv;
+    std::vector<float> k(kRun * key_row), v(kRun * value_row);
+    const auto bytes = [](const std::vector<float>& x) { return reinterpret_cast<const uint8_t*>(x.data()); };
+    for (size_t at = 0, n; at < request.tokens; at += n) {
+        const Donor& donor = *donors[random() % donors.size()];
+        n = std::min({kRun, request.tokens - at, donor.segment.tokens()});
+        const size_t from = at % (donor.segment.tokens() - n + 1);
+        for (uint32_t layer = 0; layer < shape.layers; layer++) {
+            donor.copy(layer, from, n, false, k.data());
+            donor.copy(layer, from, n, true, v.data());
+            for (uint32_t head = 0; head < shape.kv_heads; head++) {
+                tail.write_keys(layer, head, at, n, bytes(k), key_row * sizeof(float));
+                tail.write_values(layer, head, at, n, bytes(v), value_row * sizeof(float));
+            }
+        }
+    }
+    std::vector<bool> without_index;
+    for (uint32_t layer = 0; layer < shape.layers; layer++)
+        without_index.push_back(!donors.front()->segment.has_index(layer));
+    wave::write_segment(request.path, tail, kMeta, {1, without_index});
+}
+
 /// All of a whole segment's file that comes before its K and V.
 Bytes index_of(const wave::KvShape& shape, size_t tokens, const std::string& folder) {
-    const Request request{true, tokens, folder + "/template", static_cast<uint32_t>(tokens)};
+    const Request request{Kind::whole, tokens, folder + "/template", static_cast<uint32_t>(tokens)};
     write_whole(shape, request);
     Bytes bytes(wave::Layout(shape, tokens, kMeta.size()).data);
     std::FILE* file = std::fopen(request.path.c_str(), "rb");
@@ -134,25 +188,30 @@ template <class Work> void in_parallel(size_t n, Work work) {
 Request parse(const std::string& text, const std::string& folder, uint32_t seed) {
     const size_t first = text.find(':'), second = text.find(':', first + 1);
     if (second == std::string::npos) throw std::invalid_argument(text + " is not KIND:TOKENS:NAME");
-    const std::string kind = text.substr(0, first);
-    if (kind != "whole" && kind != "outline") throw std::invalid_argument("no kind " + kind);
-    return {kind == "whole", std::stoul(text.substr(first + 1)), folder + "/" + text.substr(second + 1), seed};
+    static const std::map<std::string, Kind> kinds{{"whole", Kind::whole},
+                                                   {"outline", Kind::outline},
+                                                   {"resampled", Kind::resampled},
+                                                   {"donor", Kind::donor}};
+    const auto kind = kinds.find(text.substr(0, first));
+    if (kind == kinds.end()) throw std::invalid_argument("no kind " + text);
+    return {kind->second, std::stoul(text.substr(first + 1)), folder + "/" + text.substr(second + 1), seed};
 }
 
 void run(const std::string& folder, const wave::KvShape& shape, const std::vector<std::string>& texts) {
     std::vector<Request> requests;
     std::map<size_t, Bytes> indexes; ///< per length of an outline
+    Donors donors;
     for (const std::string& text : texts) {
         requests.push_back(parse(text, folder, static_cast<uint32_t>(requests.size() + 1)));
-        if (!requests.back().whole) indexes.try_emplace(requests.back().tokens);
+        if (requests.back().kind == Kind::outline) indexes.try_emplace(requests.back().tokens);
+        if (requests.back().kind == Kind::donor) donors.push_back(std::make_unique<Donor>(requests.back().path));
     }
     for (auto& [tokens, index] : indexes) index = index_of(shape, tokens, folder);
     in_parallel(requests.size(), [&](size_t i) {
         const Request& request = requests[i];
-        if (request.whole)
-            write_whole(shape, request);
-        else
-            write_outline(shape, request, indexes.at(request.tokens));
+        if (request.kind == Kind::whole) write_whole(shape, request);
+        if (request.kind == Kind::outline) write_outline(shape, request, indexes.at(request.tokens));
+        if (request.kind == Kind::resampled) write_resampled(request, donors);
     });
 }
 

@@ -4,6 +4,7 @@ import { exactAttention } from '../fixtures/exact-attention.mjs';
 import type { AskResult, ContextReport } from '../../backend/protocol.ts';
 import { initialChat, reduceChat } from '../../extension/chat/model.ts';
 import type { ChatEvent, ChatState } from '../../extension/chat/model.ts';
+import { memory } from '../fixtures/memory.mjs';
 
 const context: ContextReport = {
   tokens: 41_203,
@@ -17,7 +18,7 @@ const result: AskResult = {
   citations: [{ file: 'a.ts', startLine: 1, endLine: 2 }],
   context,
   timing: { prefillTokens: 0, prefillMs: 0, indexMs: 0, diskMs: 0, ttftMs: 812, decodeTokensPerSecond: 38 },
-  memory: { ramBytes: 1, diskBytes: 1, gpuBytes: 0 },
+  memory,
   finish: 'stop',
   missed: [],
   ...exactAttention,

@@ -1,6 +1,10 @@
 import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
 import test from 'node:test';
-import { LexicalIndex, terms } from '../../backend/context/lexical.ts';
+import MiniSearch, { type SearchResult } from 'minisearch';
+import { stemmer } from 'stemmer';
+import { eng, removeStopwords } from 'stopword';
+import { LexicalIndex, terms, wordsOf } from '../../backend/context/lexical.ts';
 
 const documents = [
   { segment: 1, path: 'src/scan.ts', text: 'export const isFileIgnored = (path) => ignore(path);' },
@@ -57,10 +61,34 @@ test('only segments with a shared word are ranked, and words that phrase a quest
   assert.deepEqual(index.rank('what is it?'), { segments: [], paths: [] });
 });
 
-test('an index that was stored ranks as before', () => {
+test('an index of stored words ranks as before', () => {
   const index = LexicalIndex.build(documents);
-  const again = LexicalIndex.parse(index.serialize());
+  const stored = documents.map(({ text, ...rest }) => ({ ...rest, words: wordsOf(rest.path, text) }));
+  const again = new LexicalIndex(JSON.parse(JSON.stringify(stored)) as typeof stored);
   assert.deepEqual(again.rank('packSegments of scan'), index.rank('packSegments of scan'));
+});
+
+test('it ranks as MiniSearch does', () => {
+  const files = readdirSync('backend', { recursive: true, encoding: 'utf8' }).filter((name) =>
+    name.endsWith('.ts'),
+  );
+  const texts = files.sort().map((path, segment) => {
+    return { id: segment, segment, path, text: readFileSync(`backend/${path}`, 'utf8') };
+  });
+  const index = LexicalIndex.build(texts);
+  const peer = new MiniSearch({
+    ...{ fields: ['path', 'text'], storeFields: ['path'], tokenize: terms, processTerm: stemmer },
+    searchOptions: { boost: { path: 2 } },
+  });
+  peer.addAll(texts);
+  const stopwords = [...eng, 'file', 'files', 'function', 'functions', 'code', 'repository'];
+  const likely = (text: string) => removeStopwords(terms(text), stopwords);
+  const pathsOf = (hits: SearchResult[]) => hits.map(({ path }) => path as string);
+  for (const { path, text } of texts) {
+    const line = text.split('\n').find((other) => other.length > 60) ?? path;
+    assert.deepEqual(index.rank(line).paths, pathsOf(peer.search(line, { tokenize: likely })), line);
+    assert.deepEqual(index.holders(path).paths, pathsOf(peer.search(path, { combineWith: 'AND' })), path);
+  }
 });
 
 test('a name is where all of its words are', () => {

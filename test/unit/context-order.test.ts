@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import { readFirst, readingOrder, type OrderInput } from '../../backend/context/order.ts';
 import { missedFiles, partOf, type Part } from '../../backend/context/part.ts';
-import { stateOf } from '../../backend/context/snapshot.ts';
+import { packingOf, stateOf } from '../../backend/context/snapshot.ts';
 import { PACK_LIMITS } from '../../backend/repo/pack.ts';
 import { LexicalIndex } from '../../backend/context/lexical.ts';
 
@@ -67,11 +67,12 @@ test('what the user pinned takes nothing from what the question gets', () => {
 
 test('a state of a tree with very many files has a name, and any other has another', () => {
   const files = Array.from({ length: 200_000 }, (_, i) => ({ path: `${i}.ts`, hash: `${i}` }));
-  const limits = PACK_LIMITS;
-  const name = stateOf('frame', limits, files);
-  assert.equal(stateOf('frame', limits, files.slice()), name);
-  assert.notEqual(stateOf('frame', limits, files.slice(1)), name);
-  assert.notEqual(stateOf('other', limits, files), name);
+  const [packing, other] = ['frame', 'other'].map((frame) => packingOf(frame, PACK_LIMITS));
+  assert.ok(packing && other);
+  const name = stateOf(packing, files);
+  assert.equal(stateOf(packing, files.slice()), name);
+  assert.notEqual(stateOf(packing, files.slice(1)), name);
+  assert.notEqual(stateOf(other, files), name);
 });
 
 test('what the user pinned is read in any case, and something always is', () => {

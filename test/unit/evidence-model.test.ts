@@ -17,6 +17,7 @@ import {
   shareText,
 } from '../../extension/evidence/model.ts';
 import type { EvidenceNode } from '../../extension/evidence/model.ts';
+import { memory } from '../fixtures/memory.mjs';
 
 const strong = { file: 'src/ignore.ts', startLine: 29, endLine: 35, mass: 0.62 };
 const weak = { file: 'README.md', startLine: 2, endLine: 2, mass: 0.21 };
@@ -29,7 +30,7 @@ const timing = {
 };
 const result: AskResult = {
   ...{ answer: '1. `decideIgnore` **decides**.\nIt checks.', citations: [strong, weak] },
-  ...{ context, timing, memory: { ramBytes: 1, diskBytes: 1, gpuBytes: 0 }, finish: 'stop', missed: [] },
+  ...{ context, timing, memory, finish: 'stop', missed: [] },
   ...exactAttention,
   passages: [
     { start: 0, end: 30, citations: [inside] },

@@ -4,6 +4,7 @@ import { initialChat, reduceChat } from '../../extension/chat/model.ts';
 import type { ChatEvent, Turn } from '../../extension/chat/model.ts';
 import { answerMarkdown, answers } from '../../extension/export/markdown.ts';
 import { exactAttention } from '../fixtures/exact-attention.mjs';
+import { memory } from '../fixtures/memory.mjs';
 
 const context = { tokens: 41_203, files: 1, excluded: [], coverage: 1, budget: 1_000_000 };
 const started = (question: string): ChatEvent => ({
@@ -20,7 +21,7 @@ const answered: ChatEvent = {
     ],
     context,
     timing: { prefillTokens: 0, prefillMs: 0, indexMs: 0, diskMs: 0, ttftMs: 1, decodeTokensPerSecond: 1 },
-    memory: { ramBytes: 0, diskBytes: 0, gpuBytes: 0 },
+    memory,
     finish: 'stop',
     missed: [],
     ...exactAttention,

@@ -6,6 +6,7 @@ import { initialInsights, reduceInsights, shownRecord } from '../../extension/in
 import type { InsightsEvent, InsightsState } from '../../extension/insights/model.ts';
 import { exactAttention } from '../fixtures/exact-attention.mjs';
 import { buffer, steps, store, waveAttention } from '../fixtures/wave-attention.mjs';
+import { memory } from '../fixtures/memory.mjs';
 
 const context = { tokens: 41_203, files: 120, excluded: [], coverage: 1, budget: 1e6 };
 const timing = {
@@ -20,7 +21,7 @@ const result: AskResult = {
   ...exactAttention,
   ...{ answer: 'A.', citations: [], context, timing, finish: 'stop', missed: [], steps, mode: 'wave' },
   attention: waveAttention,
-  memory: { ramBytes: 1, diskBytes: 2, gpuBytes: 0 },
+  memory,
 };
 
 const asked = (question: string): SessionEvent => ({

@@ -4,6 +4,7 @@ import type { PhaseProgress } from '../../backend/protocol.ts';
 import { initialStatus, reduceStatus, statusView } from '../../extension/budget/status-model.ts';
 import type { SessionEvent } from '../../extension/events.ts';
 import { bytes, duration, progressFigures, short } from '../../extension/format.ts';
+import { memory } from '../fixtures/memory.mjs';
 
 const context = { tokens: 41_203, files: 120, excluded: [], coverage: 1, budget: 1_000_000 };
 const started: SessionEvent = { type: 'started', activity: { kind: 'read', root: '/r' } };
@@ -12,7 +13,7 @@ const read: SessionEvent = {
   result: {
     context,
     timing: { prefillTokens: 0, prefillMs: 0, indexMs: 0, diskMs: 0 },
-    memory: { ramBytes: 0, diskBytes: 0, gpuBytes: 0 },
+    memory,
   },
 };
 const phase = (value: Omit<PhaseProgress, 'kind'>): SessionEvent => ({

@@ -5,6 +5,7 @@ import { answerText, foundText } from '../../extension/vscode-chat/tool-text.ts'
 import { AnswerParts, transcriptOf } from '../../extension/vscode-chat/transcript.ts';
 import type { Message } from '../../extension/vscode-chat/transcript.ts';
 import { exactAttention } from '../fixtures/exact-attention.mjs';
+import { memory } from '../fixtures/memory.mjs';
 
 const user = (text: string): Message => ({ role: 'user', pieces: [{ kind: 'text', text }] });
 const tool = { name: 'read_file', description: 'Reads a file.', inputSchema: { type: 'object' } };
@@ -109,7 +110,7 @@ test('an agent gets the answer with its places, how much was read, and that plac
   const text = answerText({
     ...exactAttention,
     ...{ answer: ' In a.ts. ', context, timing, finish: 'stop', missed: [] },
-    memory: { ramBytes: 0, diskBytes: 0, gpuBytes: 0 },
+    memory,
     citations: [{ file: 'a.ts', startLine: 1, endLine: 3, mass: 0.62 }],
   });
   assert.match(text, /^In a\.ts\.\n\n.*no proof:\n- a\.ts:1-3 62%\n\nOnly 50% of the repository was read\.$/);

@@ -34,6 +34,7 @@ import { connectionOver } from '../../backend/transport.ts';
 import { registerModels } from './fake-models.mjs';
 import { exactAttention } from '../fixtures/exact-attention.mjs';
 import { buffer, steps, store, waveAttention } from '../fixtures/wave-attention.mjs';
+import { memory } from '../fixtures/memory.mjs';
 
 /** @import { AskParams, AskResult, Citation, GateSegment, Progress, ProgressParams } from '../../backend/protocol.ts' */
 /** @import { CancellationToken } from 'vscode-jsonrpc/node' */
@@ -102,7 +103,6 @@ const timing = {
   ttftMs: 812,
   decodeTokensPerSecond: 38.4,
 };
-const memory = { ramBytes: 5e8, diskBytes: 5e8, gpuBytes: 0 };
 
 const clients = new Clients(1000 * Number(process.env[LINGER_VARIABLE]), () => process.exit());
 const server = createServer();
