@@ -2,16 +2,20 @@
  * The backend's process: serves the protocol on 127.0.0.1, says where in one line on stdout, and lives as long as its
  * parent keeps stdin open.
  */
+import { Seen } from './context/seen.ts';
 import { Engine } from './engine/engine.ts';
 import { log } from './log.ts';
 import { storeDirectory } from './paths.ts';
 import { PROTOCOL_VERSION, TOKEN_VARIABLE, type Handshake } from './protocol.ts';
 import { registerAsk } from './server/ask.ts';
+import { registerChanges } from './server/changes.ts';
 import { serveConnection } from './server/connection.ts';
 import { registerDoctor } from './server/doctor.ts';
 import { listen } from './server/listen.ts';
 import { registerModels } from './server/models.ts';
+import { registerPlan } from './server/plan.ts';
 import { registerStore } from './server/store.ts';
+import { registerVerify } from './server/verify.ts';
 
 /** How long work under way may take to stop. */
 const patienceMs = 3_000;
@@ -23,9 +27,13 @@ async function main(): Promise<void> {
   delete process.env[TOKEN_VARIABLE];
 
   const engine = new Engine(storeDirectory());
+  const seen = new Seen();
   const port = await listen(token, (socket) =>
     serveConnection(socket, (registry) => {
-      registerAsk(registry, engine);
+      registerAsk(registry, engine, seen);
+      registerChanges(registry, engine, seen);
+      registerVerify(registry, engine);
+      registerPlan(registry, engine);
       registerModels(registry);
       registerStore(registry);
       registerDoctor(registry);
