@@ -9,6 +9,8 @@ const common = {
   absWorkingDir: fileURLToPath(new URL('.', import.meta.url)),
   sourcemap: 'external',
   logLevel: 'warning',
+  // Its main file finds its parts with a `require` that no bundler sees.
+  alias: { 'jsonc-parser': 'jsonc-parser/lib/esm/main.js' },
 };
 
 /** CommonJS dependencies call `require` for Node's own modules, which an ES module does not have. */

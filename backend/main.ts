@@ -2,6 +2,7 @@
  * The backend's process: serves the protocol, says where in one line on stdout, and lives as long as its parent keeps
  * stdin open or, when it is shared, as long as it has clients.
  */
+import { Seen } from './context/seen.ts';
 import { Engine } from './engine/engine.ts';
 import { log } from './log.ts';
 import { storeDirectory } from './paths.ts';
@@ -14,13 +15,16 @@ import {
   type Handshake,
 } from './protocol.ts';
 import { registerAsk } from './server/ask.ts';
+import { registerChanges } from './server/changes.ts';
 import { serveConnection } from './server/connection.ts';
 import { registerDoctor } from './server/doctor.ts';
 import { listen, parseAddress } from './server/listen.ts';
 import { registerMemory } from './server/memory.ts';
 import { registerModels } from './server/models.ts';
+import { registerPlan } from './server/plan.ts';
 import { Clients, publish, unpublish } from './server/share.ts';
 import { registerStore } from './server/store.ts';
+import { registerVerify } from './server/verify.ts';
 
 /** How long work under way may take to stop. */
 const patienceMs = 3_000;
@@ -36,6 +40,7 @@ async function main(): Promise<void> {
   delete process.env[SHARE_VARIABLE];
 
   const engine = new Engine(storeDirectory());
+  const seen = new Seen();
   const stop = () => {
     // Loading a model cannot be cancelled, and process.exit would wait for it. The store bears being left in the middle.
     setTimeout(() => process.kill(process.pid, 'SIGKILL'), patienceMs).unref();
@@ -45,7 +50,10 @@ async function main(): Promise<void> {
   const port = await listen(token, parseAddress(process.env[LISTEN_VARIABLE]), (socket) => {
     clients?.add(socket);
     serveConnection(socket, (registry) => {
-      registerAsk(registry, engine);
+      registerAsk(registry, engine, seen);
+      registerChanges(registry, engine, seen);
+      registerVerify(registry, engine);
+      registerPlan(registry, engine);
       registerModels(registry);
       registerMemory(registry);
       registerStore(registry);

@@ -93,6 +93,8 @@ export interface ContextProgress {
 export interface TextProgress {
   kind: 'text';
   text: string;
+  /** So far; absent before the second token. */
+  tokensPerSecond?: number;
 }
 
 /** What attention has done up to here in the answer, where {@link AskParams.insights} asks for it: a few times a second, and at its end. */
@@ -138,6 +140,8 @@ export interface ProgressParams {
 export interface ExcludedFile {
   file: string;
   reason: string;
+  /** That an ignore file or `.repowave.json` leaves it out, so that `.repowave.json` can bring it back. */
+  ignored?: true;
 }
 
 /** What the model has before it when it answers. */
@@ -152,6 +156,10 @@ export interface ContextReport {
   budget: number;
   /** There when some of the stored K/V was made up to measure speed: no answer from it means anything. */
   synthetic?: true;
+  /** Files that are to be read and did not fit, with their tokens, estimated; absent when all did. */
+  overBudget?: { files: number; tokens: number };
+  /** Names the state of the files on disk that this is; two states of a tree have the same one when they are equal. */
+  state: string;
 }
 
 export interface PrefillReport {
@@ -213,8 +221,15 @@ export interface Citation {
   mass?: number;
 }
 
+/** Lines of a file, relative to the root with forward slashes; from 1, both ends included. */
+export type Place = Omit<Citation, 'mass'>;
+
 export interface AskParams extends RepositoryParams, ProgressParams {
   question: string;
+  /** What the question is about: these lines are shown to the model, and what is around them gets full attention. */
+  place?: Place;
+  /** What was asked and answered before, the oldest first. */
+  earlier?: { question: string; answer: string }[];
   /** How many segments get full attention: chosen by the question, all of them, or so many. Default: `auto`. */
   gate?: 'auto' | 'off' | number;
   /** What becomes of the segments that the gate did not choose. Default: `estimate`. */
@@ -351,12 +366,87 @@ export interface FindResult {
   files: string[];
 }
 
-export interface IndexParams extends RepositoryParams, ProgressParams {}
+/** A question that was answered, of whose answer one sentence is to be verified. */
+export interface VerifyAnswerParams extends AskParams {
+  answer: string;
+  /** The sentence, as a range of characters of the answer. */
+  passage: { start: number; end: number };
+  /** What to hide: every segment that holds any of these lines. */
+  hide: Place[];
+}
+
+/**
+ * How likely the model finds the sentence when it sees what the answer saw, and when the segments are hidden. Of a
+ * segment that is hidden nothing is left, since no other one was read behind it; the names of its files stay in the
+ * question.
+ */
+export interface VerifyAnswerResult {
+  /** Of the sentence. */
+  tokens: number;
+  /** Log-probabilities of the sentence in nats, summed over its tokens. */
+  seen: number;
+  hidden: number;
+  /** What was hidden: the files of the segments, and their tokens. */
+  files: string[];
+  hiddenTokens: number;
+}
+
+export interface IndexParams extends RepositoryParams, ProgressParams {
+  /** Files, relative to the root, to read alone; default: all. Those that are left out change nothing. */
+  only?: string[];
+}
 
 export interface IndexResult {
   context: ContextReport;
   timing: PrefillReport;
   memory: MemoryReport;
+}
+
+export interface ChangesParams extends RepositoryParams, ProgressParams {
+  /** Files, relative to the root, with changes that are not on disk. */
+  unsaved: string[];
+}
+
+/** How a folder differs from what this backend has last read of it; nothing where it has read nothing. */
+export interface ChangesReport {
+  /** Files that are new, gone or different. */
+  changed: string[];
+  /** Those of the unsaved files that are in context, or would be. */
+  unsaved: string[];
+}
+
+export interface PlanParams extends RepositoryParams, ProgressParams {}
+
+export interface PlannedFile {
+  file: string;
+  tokens: number;
+  /** That every question looks at it closely. */
+  pinned?: true;
+  /** That it does not fit into the budget; `tokens` is then an estimate. */
+  over?: true;
+}
+
+/** Something to leave out when not all fits: what matters least comes first. */
+export interface Saving {
+  /** For `out` in `.repowave.json`. */
+  pattern: string;
+  why: 'vendored' | 'data' | 'translations' | 'docs' | 'examples' | 'tests' | 'large';
+  files: number;
+  tokens: number;
+}
+
+/** What would be read, and what it costs; nothing is read for it. */
+export interface PlanReport {
+  /** Sorted by path. */
+  files: PlannedFile[];
+  excluded: ExcludedFile[];
+  /** Of all files, also of those that do not fit. */
+  tokens: number;
+  budget: number;
+  /** Whether the model counted; else, while it is not on this machine, all tokens are estimates. */
+  counted: boolean;
+  /** Enough of them to fit; none when all fits. */
+  savings: Saving[];
 }
 
 export interface ModelInfo {
@@ -466,6 +556,11 @@ export interface Check {
 export const AskRequest = new RequestType<AskParams, AskResult, ErrorData>('repowave/ask');
 export const FindRequest = new RequestType<FindParams, FindResult, ErrorData>('repowave/find');
 export const IndexRequest = new RequestType<IndexParams, IndexResult, ErrorData>('repowave/index');
+export const VerifyAnswerRequest = new RequestType<VerifyAnswerParams, VerifyAnswerResult, ErrorData>(
+  'repowave/verify',
+);
+export const ChangesRequest = new RequestType<ChangesParams, ChangesReport, ErrorData>('repowave/changes');
+export const PlanRequest = new RequestType<PlanParams, PlanReport, ErrorData>('repowave/plan');
 export const ModelsRequest = new RequestType0<ModelInfo[], ErrorData>('repowave/models');
 export const DownloadRequest = new RequestType<DownloadParams, ModelInfo, ErrorData>(
   'repowave/models/download',

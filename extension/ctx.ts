@@ -1,9 +1,11 @@
 import path from 'node:path';
 import * as vscode from 'vscode';
+import type { Budget } from './budget/budget.ts';
 import type { Chat } from './chat/view.ts';
 import type { EvidenceFeature } from './evidence/evidence.ts';
 import type { FirstRun } from './first-run/first-run.ts';
 import type { Insights } from './insights/view.ts';
+import type { InlineChat } from './inline/inline.ts';
 import type { Session } from './session.ts';
 
 /** What the features share. */
@@ -13,6 +15,8 @@ export interface Ctx {
   readonly session: Session;
   readonly chat: Chat;
   readonly insights: Insights;
+  readonly budget: Budget;
+  readonly inline: InlineChat;
   readonly evidence: EvidenceFeature;
   readonly firstRun: FirstRun;
 }

@@ -29,8 +29,25 @@ export class FolderChoice {
 export function openFiles(folder: vscode.WorkspaceFolder): string[] {
   const { activeTextEditor, visibleTextEditors } = vscode.window;
   const editors = activeTextEditor ? [activeTextEditor, ...visibleTextEditors] : visibleTextEditors;
-  const paths = editors
-    .map(({ document }) => document.uri)
+  return pathsIn(
+    folder,
+    editors.map(({ document }) => document.uri),
+  );
+}
+
+/** The files of the folder with changes that are not on disk. */
+export function unsavedFiles(folder: vscode.WorkspaceFolder): string[] {
+  const dirty = vscode.workspace.textDocuments.filter(({ isDirty }) => isDirty);
+  return pathsIn(
+    folder,
+    dirty.map(({ uri }) => uri),
+  );
+}
+
+/** Those in the folder, relative to it, each once. */
+function pathsIn(folder: vscode.WorkspaceFolder, uris: readonly vscode.Uri[]): string[] {
+  const paths = uris
+    .filter(({ scheme }) => scheme === 'file')
     .filter((uri) => vscode.workspace.getWorkspaceFolder(uri)?.uri.toString() === folder.uri.toString())
     .map((uri) => posix.relative(folder.uri.path, uri.path));
   return [...new Set(paths)];

@@ -7,6 +7,12 @@ const number = new Intl.NumberFormat('en-US', { maximumFractionDigits: 0 });
 /** 41203 -> `41,203` */
 export const count = (value: number): string => number.format(value);
 
+/** `a.ts, b.ts, c.ts and 4 more` */
+export function listed(names: readonly string[], most = 3): string {
+  const shown = names.slice(0, most).join(', ');
+  return names.length > most ? t('{0} and {1} more', shown, names.length - most) : shown;
+}
+
 const NOUNS = {
   file: (one: boolean, value: string) => (one ? t('{0} file', value) : t('{0} files', value)),
   place: (one: boolean, value: string) => (one ? t('{0} place', value) : t('{0} places', value)),

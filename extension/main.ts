@@ -1,12 +1,14 @@
 import * as vscode from 'vscode';
 import { backendStarter } from './backend/start.ts';
+import { registerBudget } from './budget/budget.ts';
 import { registerStatus } from './budget/status.ts';
 import { registerChat } from './chat/view.ts';
 import { commands } from './commands.ts';
 import type { Ctx } from './ctx.ts';
 import { registerEvidence } from './evidence/evidence.ts';
-import type { EvidenceNode } from './evidence/model.ts';
 import { registerFirstRun } from './first-run/first-run.ts';
+import { registerFresh } from './fresh/fresh.ts';
+import { registerInline } from './inline/inline.ts';
 import { registerInsights } from './insights/view.ts';
 import { useBundle } from './l10n.ts';
 import { Session } from './session.ts';
@@ -27,12 +29,15 @@ export function activate(extension: vscode.ExtensionContext): void {
     }),
   );
   const chat = registerChat(extension, session, log);
-  registerStatus(extension, session);
   const insights = registerInsights(extension, session, log);
   const firstRun = registerFirstRun(extension, session, chat);
+  registerStatus(extension, session, firstRun);
+  const budget = registerBudget(extension, session, log);
+  const inline = registerInline(extension, session);
+  registerFresh(extension, session, log);
   const evidence = registerEvidence(extension, chat);
   registerVscodeChat(extension, session);
-  registerCommands({ extension, log, session, chat, insights, evidence, firstRun });
+  registerCommands({ extension, log, session, chat, insights, budget, inline, evidence, firstRun });
 }
 
 export async function deactivate(): Promise<void> {
@@ -40,10 +45,10 @@ export async function deactivate(): Promise<void> {
 }
 
 function registerCommands(ctx: Ctx): void {
-  for (const [name, run] of Object.entries(commands)) {
-    const command = vscode.commands.registerCommand(name, async (node?: EvidenceNode) => {
+  for (const [name, run] of Object.entries<(ctx: Ctx, argument?: never) => unknown>(commands)) {
+    const command = vscode.commands.registerCommand(name, async (argument: unknown) => {
       try {
-        await run(ctx, node);
+        await run(ctx, argument as never);
       } catch (error) {
         await showError(error, ctx.log);
       }

@@ -1,11 +1,11 @@
 import * as vscode from 'vscode';
 import type { RequestType, RequestType0 } from 'vscode-jsonrpc';
 import { AskRequest, IndexRequest } from '../backend/protocol.ts';
-import type { Progress, RepositoryParams } from '../backend/protocol.ts';
+import type { AskParams, Progress, RepositoryParams } from '../backend/protocol.ts';
 import { Backend, BackendUnavailable } from './backend/client.ts';
 import type { StartBackend } from './backend/start.ts';
-import type { Activity, Problem, SessionEvent } from './events.ts';
-import { FolderChoice, localFolders, openFiles } from './folders.ts';
+import type { Activity, Outcome, Problem, SessionEvent } from './events.ts';
+import { FolderChoice, localFolders, openFiles, unsavedFiles } from './folders.ts';
 import { t } from './l10n.ts';
 import { problemOf, REFUSED, UNAVAILABLE } from './problems.ts';
 import { rememberError } from './recent-errors.ts';
@@ -29,18 +29,37 @@ export class Session implements vscode.Disposable {
     this.#backend = new Backend(start, log, (state) => this.#events.fire({ type: 'backend', state }));
   }
 
+  /** Whether there is a backend, so that a request starts none. */
+  get running(): boolean {
+    return this.#backend.running;
+  }
+
+  /** Tells the views what a feature has found out. */
+  report(event: Extract<SessionEvent, { type: 'changed' }>): void {
+    this.#events.fire(event);
+  }
+
   get busy(): boolean {
     return this.#cancellation !== undefined;
   }
 
   async ask(question: string): Promise<void> {
-    const folder = await this.#pickFolder();
+    const folder = await this.pickFolder();
     if (folder) await this.#run({ kind: 'ask', root: folder.uri.fsPath, question }, folder);
+  }
+
+  /** Asks about a place, or goes on with a conversation; undefined when another question is being answered. */
+  async askAt(
+    folder: vscode.WorkspaceFolder,
+    question: string,
+    about: Pick<AskParams, 'place' | 'earlier'>,
+  ): Promise<Outcome | undefined> {
+    return this.#run({ kind: 'ask', root: folder.uri.fsPath, question, ...about }, folder);
   }
 
   /** Reads the repository without a question, so that the first answer comes at once. */
   async read(): Promise<void> {
-    const folder = await this.#pickFolder({ again: true });
+    const folder = await this.pickFolder({ again: true });
     if (folder) await this.#run({ kind: 'read', root: folder.uri.fsPath }, folder);
   }
 
@@ -77,11 +96,17 @@ export class Session implements vscode.Disposable {
     token: vscode.CancellationToken,
     onProgress?: (progress: Progress) => void,
   ): Promise<{ root: string; result: R } | undefined> {
-    const folder = await this.#pickFolder();
+    const folder = await this.pickFolder();
     if (!folder) return undefined;
     const root = folder.uri.fsPath;
-    const result = await this.request(type, { ...paramsOf(folder), ...params } as P, token, onProgress);
+    const result = await this.request(type, { ...this.params(folder), ...params } as P, token, onProgress);
     return result && { root, result };
+  }
+
+  /** What every request about a folder says of it. */
+  params(folder: vscode.WorkspaceFolder): RepositoryParams {
+    const settings = readSettings(vscode.workspace.getConfiguration('repowave', folder));
+    return { root: folder.uri.fsPath, focus: openFiles(folder), ...settings };
   }
 
   cancel(): void {
@@ -102,7 +127,8 @@ export class Session implements vscode.Disposable {
     this.#events.dispose();
   }
 
-  async #pickFolder(options?: { again: boolean }): Promise<vscode.WorkspaceFolder | undefined> {
+  /** The folder to ask about; undefined when there is none, which the user is told, or the user has turned away. */
+  async pickFolder(options?: { again: boolean }): Promise<vscode.WorkspaceFolder | undefined> {
     if (localFolders().length > 0) return this.#folders.pick(options);
     const message = t('RepoWave answers questions about a folder: please open one.');
     const open = await vscode.window.showInformationMessage(message, t('Open Folder'));
@@ -110,13 +136,13 @@ export class Session implements vscode.Disposable {
     return undefined;
   }
 
-  async #run(activity: Activity, folder: vscode.WorkspaceFolder): Promise<void> {
-    if (this.busy) return;
+  async #run(activity: Activity, folder: vscode.WorkspaceFolder): Promise<Outcome | undefined> {
+    if (this.busy) return undefined;
     const source = new vscode.CancellationTokenSource();
     this.#cancellation = source;
-    this.#events.fire({ type: 'started', activity });
+    this.#events.fire({ type: 'started', activity, unsaved: unsavedFiles(folder) });
     // A cancelled activity is over for the user at once, also while the backend is still starting.
-    const cancelled = new Promise<SessionEvent>((resolve) => {
+    const cancelled = new Promise<Outcome>((resolve) => {
       source.token.onCancellationRequested(() => resolve({ type: 'cancelled' }));
     });
     const outcome = await Promise.race([this.#request(activity, folder, source.token), cancelled]);
@@ -124,14 +150,15 @@ export class Session implements vscode.Disposable {
     source.dispose();
     if (outcome.type === 'failed') rememberError(outcome.problem.message);
     this.#events.fire(outcome);
+    return outcome;
   }
 
   async #request(
     activity: Activity,
     folder: vscode.WorkspaceFolder,
     token: vscode.CancellationToken,
-  ): Promise<SessionEvent> {
-    const params = paramsOf(folder);
+  ): Promise<Outcome> {
+    const params = this.params(folder);
     const onProgress = (progress: Progress) => {
       if (!token.isCancellationRequested) this.#events.fire({ type: 'progress', progress });
     };
@@ -140,7 +167,8 @@ export class Session implements vscode.Disposable {
         const result = await this.#backend.request(IndexRequest, params, onProgress, token);
         return { type: 'read', result };
       }
-      const question = { ...params, question: activity.question, insights: true };
+      const { question: asked, place, earlier } = activity;
+      const question = { ...params, question: asked, place, earlier, insights: true };
       const result = await this.#backend.request(AskRequest, question, onProgress, token);
       return { type: 'answered', result };
     } catch (error) {
@@ -157,9 +185,4 @@ export class Session implements vscode.Disposable {
     if (problem) this.log.error(error instanceof Error ? error : String(error));
     return problem;
   }
-}
-
-function paramsOf(folder: vscode.WorkspaceFolder) {
-  const settings = readSettings(vscode.workspace.getConfiguration('repowave', folder));
-  return { root: folder.uri.fsPath, focus: openFiles(folder), ...settings };
 }

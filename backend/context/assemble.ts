@@ -39,15 +39,18 @@ export function templateOf(model: NativeModel): Template {
   return { head, tail };
 }
 
-/** Segments must leave room for frame, question and answer inside the window the model was trained on. */
-export function limitsFor(trainedContext: number): PackLimits {
+/**
+ * Segments must leave room for frame, question and answer inside the window the model was trained on.
+ * @param tokens the repository's own limit
+ */
+export function limitsFor(trainedContext: number, tokens = PACK_LIMITS.total): PackLimits {
   const longest = Math.min(PACK_LIMITS.longest, Math.floor(trainedContext / 4));
   return {
     longest,
     small: Math.min(PACK_LIMITS.small, longest),
     group: Math.min(PACK_LIMITS.group, longest),
     sequential: Math.min(PACK_LIMITS.sequential, Math.floor(trainedContext / 2)),
-    total: PACK_LIMITS.total,
+    total: Math.min(PACK_LIMITS.total, tokens),
   };
 }
 
@@ -67,16 +70,18 @@ export interface Hints {
   paths: string[];
   /** Names in it with the names that they are set to: a small model does not follow these by itself. */
   settings: string[];
+  /** What was said before, and the lines that the question is about, as the model reads them. */
+  conversation?: string;
 }
 
 /** The question as the model gets it, behind the files. */
 export function questionText(
   question: string,
-  { paths, settings }: Hints = { paths: [], settings: [] },
+  { paths, settings, conversation = '' }: Hints = { paths: [], settings: [] },
 ): string {
   const files = paths.length > 0 ? `Files that may matter: ${paths.join(', ')}\n` : '';
   const names = settings.length > 0 ? `In them ${settings.join(' and ')}.\n` : '';
-  return `\n\n${files}${names}Question: ${question.trim()}`;
+  return `\n\n${files}${names}${conversation}Question: ${question.trim()}`;
 }
 
 /**

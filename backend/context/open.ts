@@ -9,20 +9,23 @@ import { ensureModel, modelsDirectory } from '../models/download.ts';
 import type {
   AskParams,
   ContextReport,
+  IndexParams,
   MemoryReport,
   PhaseProgress,
   PrefillReport,
   RepositoryParams,
 } from '../protocol.ts';
-import { PACK_LIMITS } from '../repo/pack.ts';
 import type { SourceFile } from '../repo/scan.ts';
+import { segmentsOver } from './conversation.ts';
+import { tokenCounts } from './counts.ts';
 import { identityOf } from './identity.ts';
 import { readFirst, readingOrder } from './order.ts';
 import { missedFiles, partOf, type Part } from './part.ts';
 import { insideRoot, segmentsAt } from './paths.ts';
 import { makeRoom } from './quota.ts';
 import { removeDamaged } from './store.ts';
-import { scanTree, takeSnapshot, TreeChanged, type Selection, type Snapshot } from './snapshot.ts';
+import { scanTree, takeSnapshot, treeState, TreeChanged } from './snapshot.ts';
+import type { Selection, Snapshot, SnapshotSegment } from './snapshot.ts';
 
 /** How often in a row a tree may change before anything of it is read. */
 const attempts = 3;
@@ -30,9 +33,14 @@ const attempts = 3;
 const indexShare = 1 / 8;
 
 /** A question is absent when the repository is only read. */
-export type OpenParams = RepositoryParams & Partial<Pick<AskParams, 'question' | 'pin' | 'drop' | 'wait'>>;
+export type OpenParams = RepositoryParams &
+  Partial<Pick<AskParams, 'question' | 'place' | 'pin' | 'drop' | 'wait'>> &
+  Pick<IndexParams, 'only'>;
 
 export interface OpenContext {
+  selection: Selection;
+  /** The files of the state of the tree that this is. */
+  files: SourceFile[];
   runner: Runner;
   /** What has been read. */
   snapshot: Part;
@@ -45,7 +53,8 @@ export interface OpenContext {
   report: ContextReport;
   /** Files that the question is likely about and that have not been read. */
   missed: string[];
-  /** The files of `drop` that have been read. */
+  /** The files of `pin` and of the repository's rules, and those of `drop`, that have been read. */
+  pinned: string[];
   dropped: string[];
   timing: PrefillReport;
   /** As it is now: the tail grows while answering. */
@@ -101,23 +110,32 @@ async function openOnce(engine: Engine, params: OpenParams, hooks: Required<Hook
   const snapshot = await takeSnapshot(runner.store, runner.model, selection, found.files, {
     signal,
     onRead: (done) => report({ kind: 'phase', phase: 'scan', done, total: found.files.length }),
+    tokens: found.tokens,
   });
   const tokens = tokensOf(snapshot);
+  const held = new Set(snapshot.segments.flatMap(pathsIn));
 
-  const pinned = segmentsAt(params.pin ?? [], params.root, snapshot.segments);
   const dropped = new Set(segmentsAt(params.drop ?? [], params.root, snapshot.segments));
-  refuseContradiction(pinned, dropped, snapshot);
+  const asked = segmentsAt(params.pin ?? [], params.root, snapshot.segments);
+  refuseContradiction(asked, dropped, snapshot);
+  const always = found.pinned.filter((path) => held.has(path));
+  // What one question must not see is stronger than what all others look at closely.
+  const pinned = [...asked, ...segmentsAt(always, params.root, snapshot.segments)].filter(
+    (id) => !dropped.has(id),
+  );
+  const near = segmentsOver(params.place, params.root, snapshot.segments);
+  const first = [...pinned, ...near.filter((id) => !dropped.has(id))];
   const order = readingOrder({
     segments: snapshot.segments,
-    pinned,
+    pinned: first,
     found: params.question === undefined ? [] : snapshot.lexical.rank(params.question).segments,
     focus: (params.focus ?? []).map((file) => insideRoot(file, params.root)),
     imports: snapshot.imports,
     modifiedMs: new Map(found.files.map(({ path, mtimeMs }) => [path, mtimeMs])),
     askedMs: snapshot.askedMs,
     nowMs: Date.now(),
-  }).filter((id) => !dropped.has(id));
-  await read(runner, snapshot, order, { ...params, pinned: new Set(pinned) }, hooks);
+  }).filter((id) => !dropped.has(id) && isWanted(snapshot.segments[id]!, params.only));
+  await read(runner, snapshot, order, { ...params, pinned: new Set(first) }, hooks);
   const { frame, ids, segments } = await shelved(runner, snapshot);
   const { question, wait = 'all' } = params;
   const stored = new Set(ids);
@@ -128,9 +146,12 @@ async function openOnce(engine: Engine, params: OpenParams, hooks: Required<Hook
 
   const part = partOf(snapshot, ids);
   const readTokens = tokensOf(part);
-  const held = new Set(snapshot.segments.flatMap(({ lines }) => lines.sources.map(({ path }) => path)));
-  const over = found.files.filter(({ path }) => !held.has(path)).map(beyondBudget);
+  const over = found.files.filter(({ path }) => !held.has(path));
+  const readFiles = (chosen: ReadonlySet<number>) =>
+    ids.filter((id) => chosen.has(id)).flatMap((id) => pathsIn(snapshot.segments[id]!));
   return {
+    selection,
+    files: found.files,
     runner,
     snapshot: part,
     frame,
@@ -140,15 +161,16 @@ async function openOnce(engine: Engine, params: OpenParams, hooks: Required<Hook
     report: {
       tokens,
       files: found.files.length - over.length,
-      excluded: [...found.excluded, ...over],
+      excluded: [...found.excluded, ...over.map((file) => beyondBudget(file, snapshot))],
       coverage: readTokens / tokens,
-      budget: PACK_LIMITS.total,
+      budget: snapshot.budget,
+      state: treeState(found.files),
+      ...overBudget(over, tokenCounts(found.files, snapshot.segments)),
       ...(segments.some(isSynthetic) && { synthetic: true }),
     },
     missed: missedFiles(snapshot, new Set([...ids, ...dropped]), params.question ?? ''),
-    dropped: ids
-      .filter((id) => dropped.has(id))
-      .flatMap((id) => snapshot.segments[id]!.lines.sources.map(({ path }) => path)),
+    pinned: readFiles(new Set(pinned)),
+    dropped: readFiles(dropped),
     timing,
     memory: () => ({
       ...since(memoryBefore, runner.memory()),
@@ -165,7 +187,7 @@ function refuseContradiction(
 ): void {
   const both = pinned.find((id) => dropped.has(id));
   if (both === undefined) return;
-  const files = segments[both]!.lines.sources.map(({ path }) => path).join(', ');
+  const files = pathsIn(segments[both]!).join(', ');
   throw new UserError('usage', `${files} cannot be pinned and dropped at once: leave out one of the two.`);
 }
 
@@ -175,17 +197,34 @@ function areChangesRead(
   files: readonly SourceFile[],
   stored: ReadonlySet<number>,
 ): boolean {
-  const unread = new Set(
-    segments.flatMap(({ lines }, id) => (stored.has(id) ? [] : lines.sources.map(({ path }) => path))),
-  );
+  const unread = new Set(segments.flatMap((segment, id) => (stored.has(id) ? [] : pathsIn(segment))));
   return !files.some(({ path, mtimeMs }) => mtimeMs > askedMs && unread.has(path));
 }
 
-function beyondBudget({ path }: SourceFile) {
-  return { file: path, reason: `beyond the limit of ${PACK_LIMITS.total.toLocaleString('en')} tokens` };
+const isWanted = (segment: SnapshotSegment, only: readonly string[] | undefined): boolean =>
+  !only || pathsIn(segment).some((path) => only.includes(path));
+
+const pathsIn = ({ lines }: Pick<SnapshotSegment, 'lines'>): string[] =>
+  lines.sources.map(({ path }) => path);
+
+function beyondBudget({ path }: SourceFile, { budget }: Pick<Snapshot, 'budget'>) {
+  return { file: path, reason: `beyond the limit of ${budget.toLocaleString('en')} tokens` };
 }
 
-async function loadModel(engine: Engine, idOrPath: string, { signal, report }: Hooks): Promise<Runner> {
+function overBudget(
+  over: readonly SourceFile[],
+  counts: ReadonlyMap<string, number>,
+): Pick<ContextReport, 'overBudget'> {
+  if (over.length === 0) return {};
+  const tokens = over.reduce((sum, { path }) => sum + (counts.get(path) ?? 0), 0);
+  return { overBudget: { files: over.length, tokens } };
+}
+
+export async function loadModel(
+  engine: Engine,
+  idOrPath: string,
+  { signal, report }: Hooks,
+): Promise<Runner> {
   const model = await ensureModel(idOrPath, {
     directory: modelsDirectory(),
     signal,

@@ -3,6 +3,7 @@ import { UserError } from '../errors.ts';
 import type { NativeSession } from '../engine/native.ts';
 import type { AskParams, GateReport, GateSegment, Look } from '../protocol.ts';
 import type { Hints } from './assemble.ts';
+import { segmentsOver } from './conversation.ts';
 import { bestSegment, chooseSegments, headScores, type GateChoice } from './gate.ts';
 import { leadsOf, type Lead } from './leads.ts';
 import { segmentsAt } from './paths.ts';
@@ -23,7 +24,16 @@ export interface SightContext extends ProbeContext {
   snapshot: Pick<Snapshot, 'segments' | 'lexical' | 'imports'>;
 }
 
-type SightParams = Pick<AskParams, 'root' | 'question' | 'mode' | 'gate' | 'others' | 'pin' | 'drop'>;
+type SightParams = Pick<
+  AskParams,
+  'root' | 'question' | 'place' | 'mode' | 'gate' | 'others' | 'pin' | 'drop'
+>;
+
+interface SightChange {
+  also?: readonly number[];
+  hidden?: readonly number[];
+  mode?: NonNullable<AskParams['mode']>;
+}
 
 export class Sight {
   /** What the gate chose, best first; null when everything is seen. */
@@ -54,7 +64,8 @@ export class Sight {
    */
   static async choose(context: SightContext, params: SightParams, signal: AbortSignal): Promise<Sight> {
     const { segments } = context.snapshot;
-    const pinned = segmentsAt(params.pin ?? [], params.root, segments);
+    const near = segmentsOver(params.place, params.root, segments);
+    const pinned = [...new Set([...segmentsAt(params.pin ?? [], params.root, segments), ...near])];
     const dropped = new Set(segmentsAt(params.drop ?? [], params.root, segments));
     if (dropped.size === segments.length) {
       throw new UserError(
@@ -79,13 +90,21 @@ export class Sight {
     return new Sight(context, params, dropped, leads, first);
   }
 
-  /** The views to reset the session to. */
-  assemble(): Assembled {
+  /**
+   * The views to reset the session to.
+   * @param change segments to look at closely as well, or not at all, and how closely all are attended to
+   */
+  assemble({ also = [], hidden = [], mode = this.#mode }: SightChange = {}): Assembled {
     const { segments } = this.context;
-    const { mode = 'auto', others = 'estimate' } = this.params;
+    const { others = 'estimate' } = this.params;
     const visible = this.#first ? this.#visible.map(({ segment }) => segment) : segments.map((_, id) => id);
-    const closely = segments.length === 1 && mode === 'auto' ? 'exact' : mode;
-    return assembleViews(this.context, new Set(visible), this.dropped, { mode: closely, others });
+    const unseen = new Set([...this.dropped, ...hidden]);
+    return assembleViews(this.context, new Set([...visible, ...also]), unseen, { mode, others });
+  }
+
+  get #mode(): NonNullable<AskParams['mode']> {
+    const { mode = 'auto' } = this.params;
+    return this.context.segments.length === 1 && mode === 'auto' ? 'exact' : mode;
   }
 
   /** What to say before the question. */

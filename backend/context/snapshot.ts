@@ -38,6 +38,8 @@ export interface SnapshotSegment {
 
 export interface Snapshot {
   frame: Frame;
+  /** The most tokens that it may have. */
+  budget: number;
   segments: SnapshotSegment[];
   lexical: Pick<LexicalIndex, 'rank' | 'holders'>;
   /** Which files import which. */
@@ -82,6 +84,8 @@ export interface SnapshotOptions {
   signal: AbortSignal;
   /** Called with the number of files read so far. */
   onRead: (files: number) => void;
+  /** The repository's own limit of tokens. */
+  tokens?: number;
 }
 
 /**
@@ -94,13 +98,13 @@ export async function takeSnapshot(
   model: NativeModel,
   selection: Selection,
   files: SourceFile[],
-  { signal, onRead }: SnapshotOptions,
+  { signal, onRead, tokens }: SnapshotOptions,
 ): Promise<Snapshot> {
   const read = readerOf(selection.root, files, signal, onRead);
   const readAgain = readerOf(selection.root, files, signal, () => undefined);
   const tokenize = (text: string): Promise<Tokenized> => model.tokenize(text, false);
   const frame = await frameOf(store, model);
-  const limits = limitsFor(model.info.trainedContext);
+  const limits = limitsFor(model.info.trainedContext, tokens);
   const saved = new SavedSnapshots(store.folder, await keyOf(selection));
   const packing = packingOf(frame.hash, limits);
   const state = stateOf(packing, files);
@@ -121,6 +125,7 @@ export async function takeSnapshot(
   const origins = new Map(manifest.segments.map(({ hash }, i) => [hash, details.segments[i]!.origin]));
   return {
     frame,
+    budget: limits.total,
     segments: manifest.segments.map((segment, i) => {
       const { lines, blank } = details.segments[i]!;
       return { ...segment, lines, blank };
@@ -136,6 +141,11 @@ export async function takeSnapshot(
     touch: () => saved.touch(state),
     noteAsked: (ms) => saved.noteAsked(ms),
   };
+}
+
+/** Names a state of the files, for people: short. */
+export function treeState(files: readonly Pick<SourceFile, 'path' | 'hash'>[]): string {
+  return sha256(JSON.stringify(files.map(({ path, hash }) => [path, hash]))).slice(0, 10);
 }
 
 /** Names all that a packing depends on beside the files. */

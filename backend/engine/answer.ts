@@ -44,7 +44,8 @@ export interface AnswerOptions {
   /** Whose queries are kept while the answer is written. */
   heads: readonly Head[];
   signal: AbortSignal;
-  onText: (text: string) => void;
+  /** @param tokensPerSecond so far; undefined before the second token */
+  onText: (text: string, tokensPerSecond: number | undefined) => void;
   /** Called between two passes; it may change what the session looks at. */
   onPassage: (passage: DecodedPassage) => Promise<void>;
   /** What attention has done so far: a few times a second, and at the end. */
@@ -80,7 +81,12 @@ async function decode(
 ): Promise<Decoded> {
   const { session, model } = runner;
   const firstTokenAt = performance.now();
-  const stream = new TextStream(onText);
+  const tokens: number[] = [];
+  const rate = () => {
+    const seconds = (performance.now() - firstTokenAt) / 1000;
+    return tokens.length > 1 && seconds > 0 ? tokens.length / seconds : undefined;
+  };
+  const stream = new TextStream((text) => onText(text, rate()));
   const sentences = new Sentences();
   const list = new StepList();
   /** Since the last passage; the pass of the question's last token chose the first token. */
@@ -91,16 +97,11 @@ async function decode(
     await onPassage({ ...passage, evidence: session.takeEvidence(), last: isLast });
   };
 
-  const tokens: number[] = [];
-  const rate = () => {
-    const seconds = (performance.now() - firstTokenAt) / 1000;
-    return tokens.length > 1 && seconds > 0 ? tokens.length / seconds : 0;
-  };
   let toldAt = firstTokenAt;
   const tell = () => {
     toldAt = performance.now();
     const attention = summarize(session.attentionReport());
-    onInsight?.({ tokens: tokens.length, tokensPerSecond: rate(), attention });
+    onInsight?.({ tokens: tokens.length, tokensPerSecond: rate() ?? 0, attention });
     return attention;
   };
   let token = first;
@@ -125,7 +126,7 @@ async function decode(
     passes++;
     if (onInsight && performance.now() - toldAt >= insightMs) tell();
   }
-  const tokensPerSecond = rate();
+  const tokensPerSecond = rate() ?? 0;
   sentences.push(stream.end());
   const rest = sentences.end();
   if (rest) await endPassage(rest, true);

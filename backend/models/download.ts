@@ -97,6 +97,13 @@ export async function isVerified(
   return (await verify(file, model, signal)) === 'verified';
 }
 
+/** Whether a model, an id of the catalogue or the path of a file, can be used without a download. */
+export async function isPresent(idOrPath: string, directory: string, signal?: AbortSignal): Promise<boolean> {
+  if (isPath(idOrPath)) return true;
+  const model = findModel(idOrPath);
+  return isVerified(path.join(directory, model.file), model, signal);
+}
+
 /** Reads every byte again, whatever was found before. */
 export async function verifyAgain(
   file: string,

@@ -8,6 +8,8 @@ import type { ExcludedFile } from '../protocol.ts';
 import type { CachedFile, ScanCache } from './cache.ts';
 import { isReliable, isUnchanged, stampOf } from './cache.ts';
 import { excludedByText } from './classify.ts';
+import { patternsOf } from './ignore.ts';
+import { readRules } from './rules.ts';
 import { findSecret } from './secrets.ts';
 import { decode, readRegularFile } from './text.ts';
 import type { WalkOptions } from './walk.ts';
@@ -28,9 +30,13 @@ export interface Scan {
   files: SourceFile[];
   /** Sorted by path; a path that ends in a slash is a whole folder. */
   excluded: ExcludedFile[];
+  /** Paths of files that every question looks at closely. */
+  pinned: string[];
+  /** The most tokens of a context, if the repository has its own limit. */
+  tokens?: number;
 }
 
-export interface ScanOptions extends WalkOptions {
+export interface ScanOptions extends Omit<WalkOptions, 'rules'> {
   /** Larger files are left out. Default: 1 MiB. */
   maxFileBytes?: number;
   /** Called now and then with the number of files looked at. */
@@ -47,12 +53,14 @@ const PROGRESS_EVERY = 100;
 
 /**
  * Scans the repository at `root`. Holds a few files in memory at a time, however many there are.
- * Throws a `UserError` for a root that is missing, no folder, empty, or from which nothing remains, and `cancelled`.
+ * Throws a `UserError` for a root that is missing, no folder, empty, or from which nothing remains, for rules that
+ * cannot be understood, and `cancelled`.
  */
 export async function scan(options: ScanOptions): Promise<Scan> {
   const startMs = Date.now();
   const root = await resolveRoot(options.root);
-  const { files: paths, excluded } = await walk({ ...options, root });
+  const rules = await readRules(root);
+  const { files: paths, excluded } = await walk({ ...options, root, rules });
   const kept: SourceFile[] = [];
   const cache: ScanCache = new Map();
 
@@ -67,7 +75,10 @@ export async function scan(options: ScanOptions): Promise<Scan> {
   options.cache?.clear();
   for (const [path, file] of cache) options.cache?.set(path, file);
   if (kept.length === 0) throw nothingToRead(root, excluded);
-  return { files: kept.sort(by(({ path }) => path)), excluded: collapse(excluded, kept) };
+  const files = kept.sort(by(({ path }) => path));
+  const pins = patternsOf(rules.pinned);
+  const pinned = files.map(({ path }) => path).filter((path) => pins.ignores(path));
+  return { files, excluded: collapse(excluded, files), pinned, tokens: rules.tokens };
 }
 
 async function resolveRoot(root: string): Promise<string> {
@@ -141,7 +152,7 @@ function nothingToRead(root: string, excluded: ExcludedFile[]): UserError {
   const [commonest] = [...reasons].sort(by(([, count]) => -count))[0]!;
   return new UserError(
     'everythingExcluded',
-    `Every file in ${root} is left out (mostly: ${commonest}); change .repowaveignore or the include and exclude patterns.`,
+    `Every file in ${root} is left out (mostly: ${commonest}); change .repowaveignore, .repowave.json or the include and exclude patterns.`,
   );
 }
 

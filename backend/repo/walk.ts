@@ -14,6 +14,7 @@ import {
   patternsOf,
   readSurroundings,
 } from './ignore.ts';
+import { RULES_FILE, type Rules } from './rules.ts';
 
 export interface WalkOptions {
   /** Absolute. */
@@ -21,6 +22,8 @@ export interface WalkOptions {
   /** In .gitignore's syntax. `include` empty or absent means everything. */
   include?: readonly string[];
   exclude?: readonly string[];
+  /** Stronger than every ignore file. */
+  rules?: Pick<Rules, 'out' | 'in'>;
   signal?: AbortSignal;
 }
 
@@ -31,6 +34,7 @@ interface Folder extends IgnoreState {
 }
 
 const VERSION_CONTROL = new Set(['.git', '.hg', '.svn', '.jj']);
+const VERSION_CONTROL_DATA = "the version control's own data";
 
 /**
  * The relative paths of the candidates, and what was left out: one entry, ending in a slash, for a folder that is
@@ -54,6 +58,7 @@ class Walker {
   readonly excluded: ExcludedFile[] = [];
   private readonly include;
   private readonly exclude;
+  private readonly rules: Level;
 
   constructor(
     private readonly options: WalkOptions,
@@ -62,6 +67,9 @@ class Walker {
   ) {
     this.include = options.include?.length ? patternsOf(options.include) : undefined;
     this.exclude = patternsOf(options.exclude ?? []);
+    const { out = [], in: back = [] } = options.rules ?? {};
+    const patterns = patternsOf([...out, ...back.map((pattern) => `!${pattern}`)]);
+    this.rules = { patterns, base: prefix, reason: `left out by ${RULES_FILE}` };
   }
 
   /** Sorts the entries of one folder; returns the folders in it that are to be visited. */
@@ -79,7 +87,7 @@ class Walker {
       return [];
     }
     const inside = await this.enter(folder, directory, entries);
-    const levels = [...inside.git, ...inside.own];
+    const levels = [...inside.git, ...inside.own, this.rules];
     return entries.flatMap((entry) => this.sort(inside, levels, entry));
   }
 
@@ -102,30 +110,29 @@ class Walker {
   private sort(folder: Folder, levels: Level[], entry: Dirent): Folder[] {
     const path = folder.path + entry.name;
     if (entry.isDirectory()) {
-      const reason = this.excludesFolder(levels, `${path}/`, entry.name);
-      if (reason === undefined) return [{ ...folder, path: `${path}/` }];
-      this.leaveOut(`${path}/`, reason);
-    } else {
-      const reason = this.excludesFile(folder, levels, path, entry);
+      if (VERSION_CONTROL.has(entry.name)) this.leaveOut(`${path}/`, VERSION_CONTROL_DATA);
+      else if (!this.ignore(levels, `${path}/`)) return [{ ...folder, path: `${path}/` }];
+    } else if (entry.name === '.git') {
+      this.leaveOut(path, VERSION_CONTROL_DATA);
+    } else if (!this.ignore(levels, path)) {
+      const reason = this.excludesFile(folder, path, entry);
       if (reason === undefined) this.files.push(path);
       else this.leaveOut(path, reason);
     }
     return [];
   }
 
-  private excludesFolder(levels: Level[], path: string, name: string): string | undefined {
-    if (VERSION_CONTROL.has(name)) return "the version control's own data";
-    return (
-      ignoredBy(levels, this.prefix + path) ??
-      (this.exclude.ignores(path) ? 'left out by the exclude patterns' : undefined)
-    );
+  /** Whether patterns leave out a file, or a folder with all that is in it. */
+  private ignore(levels: Level[], path: string): boolean {
+    const reason = ignoredBy(levels, this.prefix + path);
+    if (reason !== undefined) this.excluded.push({ file: path, reason, ignored: true });
+    else if (this.exclude.ignores(path)) this.leaveOut(path, 'left out by the exclude patterns');
+    else return false;
+    return true;
   }
 
-  private excludesFile(folder: Folder, levels: Level[], path: string, entry: Dirent): string | undefined {
-    if (entry.name === '.git') return "the version control's own data";
-    const ignored = ignoredBy(levels, this.prefix + path);
-    if (ignored) return ignored;
-    if (this.exclude.ignores(path)) return 'left out by the exclude patterns';
+  private excludesFile(folder: Folder, path: string, entry: Dirent): string | undefined {
+    if (path === RULES_FILE) return "RepoWave's own rules";
     if (this.include && !this.include.ignores(path)) return 'not among the include patterns';
     if (entry.isSymbolicLink()) return 'symbolic link, never followed';
     if (!entry.isFile()) return 'not a regular file';

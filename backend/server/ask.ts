@@ -7,8 +7,10 @@ import {
   tokenizeParts,
   type Hints,
 } from '../context/assemble.ts';
+import { conversationOf, gateQuestion } from '../context/conversation.ts';
 import { widestGate } from '../context/gate.ts';
 import { openContext, type OpenContext, type OpenParams } from '../context/open.ts';
+import type { Seen } from '../context/seen.ts';
 import { Sight } from '../context/sight.ts';
 import { removeDamaged } from '../context/store.ts';
 import { usualBudget, type Assembled } from '../context/views.ts';
@@ -30,9 +32,22 @@ import type {
 import type { Call, Registry } from './connection.ts';
 import { progressFields, repositoryFields } from './params.ts';
 
-const indexSchema = z.object({ ...repositoryFields, ...progressFields });
-const askSchema = indexSchema.extend({
+const indexSchema = z.object({
+  ...repositoryFields,
+  ...progressFields,
+  only: z.array(z.string()).optional(),
+});
+export const placeSchema = z.object({
+  file: z.string(),
+  startLine: z.number().int().min(1),
+  endLine: z.number().int().min(1),
+});
+export const askSchema = z.object({
+  ...repositoryFields,
+  ...progressFields,
   question: z.string(),
+  place: placeSchema.optional(),
+  earlier: z.array(z.object({ question: z.string(), answer: z.string() })).optional(),
   gate: z.union([z.enum(['auto', 'off']), z.number().int().min(1).max(widestGate)]).optional(),
   others: z.enum(['estimate', 'mask']).optional(),
   pin: z.array(z.string()).optional(),
@@ -51,11 +66,11 @@ const findSchema = indexSchema.extend({
 /** Files named beside the segments that were found. */
 const mostFiles = 8;
 
-export function registerAsk(registry: Registry, engine: Engine): void {
+export function registerAsk(registry: Registry, engine: Engine, seen: Seen): void {
   /** What this client's last question has left to read. */
   let rest = new AbortController();
   registry.on(IndexRequest, indexSchema, (params, call) =>
-    readAll(engine, params, { ...call, isAwaited: false }),
+    readAll(engine, params, { ...call, isAwaited: false, seen }),
   );
   registry.on(FindRequest, findSchema, (params, call) => find(engine, params, call));
   registry.on(AskRequest, askSchema, async (params, call) => {
@@ -63,15 +78,18 @@ export function registerAsk(registry: Registry, engine: Engine): void {
     requireQuestion(params.question);
     const { wait = 'auto' } = params;
     const timing = nothingPrefilled();
-    if (wait === 'all') await readAll(engine, params, { ...call, timing, isAwaited: true });
+    if (wait === 'all') await readAll(engine, params, { ...call, timing, isAwaited: true, seen });
     return engine.use(call.signal, async (signal) => {
       const open = () => openContext(engine, { ...chosenBy(params), wait }, { ...call, signal, timing });
       let context = await open();
+      seen.note(context.selection, context.files);
       call.report({ kind: 'context', context: context.report });
       // It begins when the engine is free again, whatever becomes of the answer.
       rest.abort();
       rest = new AbortController();
-      if (context.report.coverage < 1) readRest(engine, params, AbortSignal.any([rest.signal, call.gone]));
+      if (context.report.coverage < 1) {
+        readRest(engine, params, { signal: AbortSignal.any([rest.signal, call.gone]), seen });
+      }
       for (let left = context.segments.length; ; left--) {
         try {
           return await answerIn(context, params, askedAt, { ...call, signal });
@@ -87,7 +105,7 @@ export function registerAsk(registry: Registry, engine: Engine): void {
 
 /** Files are chosen by what the question is about. */
 function chosenBy(params: AskParams): AskParams {
-  return { ...params, question: params.about ?? params.question };
+  return { ...params, question: params.about ?? gateQuestion(params) };
 }
 
 /** What the gate would choose, in what has been read or is worth reading first. */
@@ -97,7 +115,11 @@ async function find(engine: Engine, params: FindParams, call: Call): Promise<Fin
   return engine.use(call.signal, async (signal) => {
     const context = await openContext(engine, { ...params, wait: 'auto' }, { ...call, signal });
     const { session, model } = context.runner;
-    const sight = await Sight.choose({ ...context, session, model }, { ...params, gate }, signal);
+    const sight = await Sight.choose(
+      { ...context, session, model },
+      { ...params, gate, pin: context.pinned },
+      signal,
+    );
     return {
       context: context.report,
       segments: sight.report()?.segments ?? [],
@@ -113,25 +135,32 @@ interface ReadingHooks {
   timing?: PrefillReport;
   /** Whether a question waits for it. */
   isAwaited: boolean;
+  /** Is told what was read. */
+  seen: Seen;
 }
 
 /** Reads the whole repository, also what a question drops; whoever asks a question meanwhile comes first. */
 async function readAll(
   engine: Engine,
   params: OpenParams,
-  { signal, report, timing = nothingPrefilled(), isAwaited }: ReadingHooks,
+  { signal, report, timing = nothingPrefilled(), isAwaited, seen }: ReadingHooks,
 ): Promise<IndexResult> {
   const work = async (signal: AbortSignal) => {
     const everything: OpenParams = { ...params, drop: [], wait: 'all' };
     const context = await openContext(engine, everything, { signal, report, timing });
+    seen.note(context.selection, context.files, params.only);
     return { context: context.report, timing, memory: context.memory() };
   };
   return engine.spare(signal, work, { isAwaited });
 }
 
 /** Nobody waits for it: what goes wrong is said when somebody does. */
-function readRest(engine: Engine, params: AskParams, signal: AbortSignal): void {
-  readAll(engine, params, { signal, report: () => undefined, isAwaited: false }).then(
+function readRest(
+  engine: Engine,
+  params: AskParams,
+  { signal, seen }: Pick<ReadingHooks, 'signal' | 'seen'>,
+): void {
+  readAll(engine, params, { signal, report: () => undefined, isAwaited: false, seen }).then(
     ({ context }) => log(`reading: all ${context.tokens} tokens of ${params.root} are read`),
     (error: unknown) => {
       if (!signal.aborted) log(`reading: ${params.root} is not read further: ${String(error)}`);
@@ -147,16 +176,9 @@ export async function answerIn(
   { signal, report }: Pick<Call, 'signal' | 'report'>,
 ): Promise<AskResult> {
   const { runner, heads } = context;
-  const { session, model } = runner;
-  await fitQuestion(context, params.question);
-  const { budget: share = usualBudget.share, estimate = usualBudget.estimate, late = 'wait' } = params;
-  session.setBudget({ ...usualBudget, share, estimate, wait: late === 'wait' });
-  const seen = { ...chosenBy(params), drop: context.dropped };
-  const sight = await Sight.choose({ ...context, session, model }, seen, signal);
-  const { tokens, position, room } = await fitQuestion(context, params.question, sight.hints());
-
+  const { sight, tokens, position, room } = await pose(context, params, signal);
   const assembled = sight.assemble();
-  session.reset(assembled.views);
+  runner.session.reset(assembled.views);
   const reading = new Reading(context, sight, assembled);
   const decoded = await answer(runner, {
     question: tokens,
@@ -164,13 +186,26 @@ export async function answerIn(
     room,
     heads: sight.report() ? heads : [],
     signal,
-    onText: (text) => report({ kind: 'text', text }),
+    onText: (text, tokensPerSecond) => report({ kind: 'text', text, tokensPerSecond }),
     onPassage: (passage) => reading.take(passage),
     onInsight: params.insights
       ? (insight) => report({ kind: 'insight', ...insight, buffer: runner.buffer() })
       : undefined,
   });
   return reading.result(decoded, askedAt);
+}
+
+/** What the question attends to, and its tokens. */
+export async function pose(context: OpenContext, params: AskParams, signal: AbortSignal) {
+  const { session, model } = context.runner;
+  await fitQuestion(context, params.question);
+  const { budget: share = usualBudget.share, estimate = usualBudget.estimate, late = 'wait' } = params;
+  session.setBudget({ ...usualBudget, share, estimate, wait: late === 'wait' });
+  const { pinned: pin, dropped: drop } = context;
+  const seen = { ...chosenBy(params), pin, drop };
+  const sight = await Sight.choose({ ...context, session, model }, seen, signal);
+  const hints = { ...sight.hints(), ...(await conversationOf(params, context.snapshot)) };
+  return { sight, ...(await fitQuestion(context, params.question, hints)) };
 }
 
 /**

@@ -16,13 +16,13 @@ import { bytes, count, duration, files, printableName, type Paint } from './text
 /** One line of `--json`: the stable interface of docs/cli.md. */
 export function jsonLine(id: string, question: string, result: AskResult): string {
   const { answer, citations, timing, memory, mode, missed, gate, attention, steps, passages } = result;
-  const { tokens, files, excluded, coverage, synthetic } = result.context;
+  const { tokens, files, excluded, coverage, state, overBudget, synthetic } = result.context;
   return JSON.stringify({
     id,
     question,
     answer,
     citations,
-    context: { tokens, files, excluded, coverage, synthetic },
+    context: { tokens, files, excluded, coverage, state, overBudget, synthetic },
     timing,
     memory,
     mode,
@@ -116,13 +116,29 @@ function place({ paths, startLine, endLine }: GateSegment): string {
   return `${printableName(first)}:${startLine}-${endLine}`;
 }
 
-function contextLines({ tokens, files: kept, excluded, coverage, synthetic }: ContextReport): string[] {
+function contextLines({
+  tokens,
+  files: kept,
+  excluded,
+  coverage,
+  synthetic,
+  ...rest
+}: ContextReport): string[] {
   const share = coverage < 1 ? `, ${percent(coverage)} of them read` : '';
   return [
     ...(synthetic ? [row('SYNTHETIC', 'made up to measure speed: the answer means nothing')] : []),
     row('Context', `${count(tokens)} tokens from ${files(kept)}${share}`),
     row('Left out', excluded.length > 0 ? leftOut(excluded) : 'nothing'),
+    ...overLines(rest),
   ];
+}
+
+/** What did not fit, and what to do. */
+function overLines({ overBudget, budget }: Pick<ContextReport, 'overBudget' | 'budget'>): string[] {
+  if (!overBudget) return [];
+  const { files: number, tokens } = overBudget;
+  const what = `${files(number)} of about ${count(tokens)} tokens beyond the limit of ${count(budget)}`;
+  return [row('Too much', `${what} are not in context: name what matters least in .repowave.json`)];
 }
 
 /** What an answer from a part of the repository may lack. */

@@ -47,6 +47,10 @@ export class Backend {
     private readonly onState: (state: BackendState) => void,
   ) {}
 
+  get running(): boolean {
+    return this.#connection !== undefined;
+  }
+
   /** Sends a request; its progress comes in order and before the result. */
   async request<P extends object, R, E>(
     type: RequestType<P, R, E> | RequestType0<R, E>,

@@ -23,6 +23,10 @@ export interface Scope {
   coverage: number;
   files: number;
   leftOut: number;
+  /** Files that do not fit into the budget. */
+  over: number;
+  /** Files that have changed since. */
+  changed: string[];
   excluded: ExcludedFile[];
 }
 
@@ -41,6 +45,9 @@ export interface Turn {
   finish: AskResult['finish'] | null;
   /** Files that look as if they mattered to the answer and were not read yet. */
   missed: string[];
+  /** The state of the files that the answer saw, and those whose changes were not saved then. */
+  state: string | null;
+  unsaved: string[];
   problem: Problem | null;
 }
 
@@ -72,7 +79,7 @@ export type ChatEvent =
 export function reduceChat(state: ChatState, event: ChatEvent): ChatState {
   switch (event.type) {
     case 'started':
-      return start(state, event.activity);
+      return start(state, event.activity, event.unsaved);
     case 'progress':
       switch (event.progress.kind) {
         case 'phase':
@@ -95,6 +102,8 @@ export function reduceChat(state: ChatState, event: ChatEvent): ChatState {
       return updateLast(state, { status: 'cancelled', progress: null });
     case 'failed':
       return updateLast(state, { status: 'failed', progress: null, problem: event.problem });
+    case 'changed':
+      return withChanges(state, event.changed);
     case 'welcome':
       return { ...state, welcome: event.welcome };
     case 'show':
@@ -106,7 +115,7 @@ export function reduceChat(state: ChatState, event: ChatEvent): ChatState {
   }
 }
 
-function start(state: ChatState, activity: Activity): ChatState {
+function start(state: ChatState, activity: Activity, unsaved: string[] = []): ChatState {
   const turn: Turn = {
     id: state.nextId,
     activity,
@@ -120,6 +129,8 @@ function start(state: ChatState, activity: Activity): ChatState {
     decodeTokensPerSecond: null,
     finish: null,
     missed: [],
+    state: null,
+    unsaved,
     problem: null,
   };
   return { ...state, turns: [...state.turns, turn].slice(-MAX_TURNS), nextId: state.nextId + 1 };
@@ -138,10 +149,27 @@ function showLast(state: ChatState): ChatState {
   return last?.status === 'done' ? { ...state, shown: { turn: last.id, passage: null } } : state;
 }
 
-function answered({ answer, citations, passages, timing, finish, missed }: AskResult): Partial<Turn> {
+function answered({
+  answer,
+  citations,
+  passages,
+  timing,
+  finish,
+  missed,
+  context,
+}: AskResult): Partial<Turn> {
   const { ttftMs, decodeTokensPerSecond } = timing;
   const done = { status: 'done', progress: null, finish } as const;
-  return { ...done, answer, citations, passages, missed, ttftMs, decodeTokensPerSecond };
+  return {
+    ...done,
+    answer,
+    citations,
+    passages,
+    missed,
+    state: context.state,
+    ttftMs,
+    decodeTokensPerSecond,
+  };
 }
 
 function read({ context }: IndexResult): Partial<Turn> {
@@ -152,7 +180,15 @@ function withScope(state: ChatState, context: ContextReport): ChatState {
   return { ...state, scope: scopeOf(context) };
 }
 
-function scopeOf({ tokens, coverage, files, excluded }: ContextReport): Scope {
+/** The same picture when nothing is different: it is looked at after every edit. */
+function withChanges(state: ChatState, changed: string[]): ChatState {
+  const { scope } = state;
+  if (!scope || scope.changed.join('\n') === changed.join('\n')) return state;
+  return { ...state, scope: { ...scope, changed } };
+}
+
+function scopeOf({ tokens, coverage, files, excluded, overBudget }: ContextReport): Scope {
   const leftOut = excluded.length;
-  return { tokens, coverage, files, leftOut, excluded: excluded.slice(0, MAX_EXCLUDED) };
+  const over = overBudget?.files ?? 0;
+  return { tokens, coverage, files, leftOut, over, changed: [], excluded: excluded.slice(0, MAX_EXCLUDED) };
 }

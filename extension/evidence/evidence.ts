@@ -1,15 +1,20 @@
 import * as vscode from 'vscode';
-import type { Citation } from '../../backend/protocol.ts';
+import { VerifyAnswerRequest } from '../../backend/protocol.ts';
+import type { Citation, VerifyAnswerResult } from '../../backend/protocol.ts';
 import type { EvidencePlace } from '../chat/model.ts';
 import { openCitation } from '../chat/open.ts';
 import type { Chat } from '../chat/view.ts';
+import type { Ctx } from '../ctx.ts';
+import { localFolders } from '../folders.ts';
 import { t } from '../l10n.ts';
+import { work } from '../work.ts';
 import { Badges } from './badges.ts';
 import { Baselines, linesOf, uriOf } from './baselines.ts';
 import { HeatMap } from './heat-map.ts';
 import { copyText, evidenceAt, neighbour, samePlace } from './model.ts';
 import type { Evidence } from './model.ts';
 import { EvidenceTree } from './tree.ts';
+import { verdictKey, verifyParams } from './verdict.ts';
 
 /** In the status bar. */
 const MESSAGE_MS = 5_000;
@@ -27,6 +32,8 @@ export class EvidenceFeature implements vscode.Disposable {
   readonly #heatMap = new HeatMap(this.#baselines);
   readonly #badges = new Badges();
   readonly #parts: vscode.Disposable[];
+  /** What verifying sentences has shown. */
+  readonly #verdicts = new Map<string, VerifyAnswerResult>();
   /** The answers with evidence at the last change. */
   #answers = '';
   /** A sentence that the user looks at, before what is shown. */
@@ -53,6 +60,24 @@ export class EvidenceFeature implements vscode.Disposable {
     this.chat.show(node.place);
     const { turn } = this.#evidence(node.place) ?? {};
     if (node.citation && turn) await this.#openAt(turn.activity.root, node.citation, turn);
+  }
+
+  /** Hides what a sentence was read from most, and shows how much less likely the model finds it then. */
+  async verify(ctx: Ctx, node = this.#tree.selected): Promise<void> {
+    const place = node?.place ?? this.#place;
+    const evidence = this.#evidence(place);
+    const folder = localFolders().find(({ uri }) => uri.fsPath === evidence?.turn.activity.root);
+    const params = evidence && folder && verifyParams(evidence, ctx.session.params(folder));
+    if (!evidence || !params) {
+      vscode.window.setStatusBarMessage(t('Choose a sentence of an answer to verify.'), MESSAGE_MS);
+      return;
+    }
+    const result = await work(ctx, t('Verifying the sentence'), VerifyAnswerRequest, params);
+    if (!result) return;
+    this.#verdicts.set(verdictKey(evidence.turn.id, evidence.passage ?? 0), result);
+    this.#tree.update(this.chat.state, this.#verdicts);
+    const verdict = this.#tree.find((each) => each.kind === 'verdict' && samePlace(each.place, place));
+    if (verdict) await this.#tree.reveal(verdict);
   }
 
   async copy(
@@ -91,7 +116,7 @@ export class EvidenceFeature implements vscode.Disposable {
     const answers = state.turns.filter(({ citations }) => citations.length > 0).map(({ id }) => id);
     const place = this.#evidence(this.#glance) ? this.#glance : state.shown;
     if (answers.join() === this.#answers && samePlace(place, this.#place)) return;
-    if (answers.join() !== this.#answers) this.#tree.update(state);
+    if (answers.join() !== this.#answers) this.#tree.update(state, this.#verdicts);
     this.#answers = answers.join();
     this.#place = place;
     void filled.then(() => this.#show());

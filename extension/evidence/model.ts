@@ -1,9 +1,11 @@
 /** Evidence as it is shown: what an answer or one of its sentences was read from, ranked. Pure. */
-import type { Citation, Passage } from '../../backend/protocol.ts';
+import type { Citation, Passage, VerifyAnswerResult } from '../../backend/protocol.ts';
 import { placeOf } from '../chat/links.ts';
 import type { ChatState, EvidencePlace, Turn } from '../chat/model.ts';
 import { counted } from '../format.ts';
 import { t } from '../l10n.ts';
+import { hiddenText, verdictDetails, verdictKey, verdictText } from './verdict.ts';
+import type { Verdicts } from './verdict.ts';
 
 /** Steps of the heat map, from `repowave.heat0` to the hottest. */
 export const HEAT_LEVELS = 7;
@@ -24,11 +26,13 @@ export interface Evidence {
 /** A line of the tree. Nodes of the same answer have the same ids for ever. */
 export interface EvidenceNode {
   id: string;
-  kind: 'answer' | 'passage' | 'citation';
+  kind: 'answer' | 'passage' | 'citation' | 'verdict';
   place: EvidencePlace;
   citation?: Citation;
   label: string;
   description: string;
+  /** More than fits on the line. */
+  details?: string;
   /** For screen readers, in words. */
   spoken: string;
   parent?: EvidenceNode;
@@ -110,21 +114,25 @@ function readersOf({ file, startLine, endLine }: Citation, passages: readonly Pa
 }
 
 /** All answers with evidence, the newest first: their places, then their sentences with the places of each. */
-export function evidenceTree({ turns }: ChatState): EvidenceNode[] {
+export function evidenceTree({ turns }: ChatState, verdicts: Verdicts = new Map()): EvidenceNode[] {
   return turns
     .filter(({ citations }) => citations.length > 0)
-    .map(answerNode)
+    .map((turn) => answerNode(turn, verdicts))
     .reverse();
 }
 
-function answerNode(turn: Turn): EvidenceNode {
+function answerNode(turn: Turn, verdicts: Verdicts): EvidenceNode {
   const place = { turn: turn.id, passage: null };
   const node = groupNode('answer', place, questionOf(turn), turn.citations);
   turn.passages.forEach((passage, i) => {
     if (passage.citations.length === 0) return;
     const text = `${i + 1}  ${textOf(turn.answer, passage)}`;
     const child = groupNode('passage', { turn: turn.id, passage: i }, text, passage.citations);
-    node.children.push({ ...child, spoken: `${t('Sentence')} ${child.spoken}`, parent: node });
+    const verdict = verdicts.get(verdictKey(turn.id, i));
+    if (verdict) child.children.unshift(verdictNode(child, verdict));
+    child.spoken = `${t('Sentence')} ${child.spoken}`;
+    child.parent = node;
+    node.children.push(child);
   });
   return node;
 }
@@ -166,6 +174,22 @@ function citationNode(parent: EvidenceNode, citation: Citation, rank: number): E
     spoken: [`${rank + 1}`, placeOf(citation), share && t('{0} of the attention', share)]
       .filter(Boolean)
       .join(', '),
+    parent,
+    children: [],
+  };
+}
+
+function verdictNode(parent: EvidenceNode, verdict: VerifyAnswerResult): EvidenceNode {
+  const label = verdictText(verdict);
+  const description = hiddenText(verdict);
+  return {
+    id: `${parent.id}/verdict`,
+    kind: 'verdict',
+    place: parent.place,
+    label,
+    description,
+    details: verdictDetails(verdict),
+    spoken: `${label}, ${description}`,
     parent,
     children: [],
   };

@@ -3,9 +3,10 @@ import { placeOf } from '../chat/links.ts';
 import { evidenceTree, NOT_PROOF, samePlace, summary } from './model.ts';
 import type { Evidence, EvidenceNode } from './model.ts';
 import type { ChatState } from '../chat/model.ts';
+import type { Verdicts } from './verdict.ts';
 
 const VIEW = 'repowave.evidence';
-const ICONS = { answer: 'comment', passage: 'quote', citation: 'file-code' } as const;
+const ICONS = { answer: 'comment', passage: 'quote', citation: 'file-code', verdict: 'beaker' } as const;
 
 /** The tree of all answers with what they were read from. */
 export class EvidenceTree implements vscode.TreeDataProvider<EvidenceNode>, vscode.Disposable {
@@ -18,8 +19,8 @@ export class EvidenceTree implements vscode.TreeDataProvider<EvidenceNode>, vsco
     return this.#view.selection[0];
   }
 
-  update(state: ChatState): void {
-    this.#answers = evidenceTree(state);
+  update(state: ChatState, verdicts: Verdicts): void {
+    this.#answers = evidenceTree(state, verdicts);
     this.#changes.fire();
   }
 
@@ -30,7 +31,12 @@ export class EvidenceTree implements vscode.TreeDataProvider<EvidenceNode>, vsco
     const place = evidence && { turn: evidence.turn.id, passage: evidence.passage };
     if (!place || !this.#view.visible || samePlace(this.selected?.place, place)) return;
     const node = this.find((node) => samePlace(node.place, place));
-    if (node) await this.#view.reveal(node, { select: true, focus: false, expand: true });
+    if (node) await this.reveal(node);
+  }
+
+  /** Shows a node, without taking the focus. */
+  async reveal(node: EvidenceNode): Promise<void> {
+    await this.#view.reveal(node, { select: true, focus: false, expand: true });
   }
 
   /** The first node, from the top, that fits. */
@@ -59,7 +65,7 @@ export class EvidenceTree implements vscode.TreeDataProvider<EvidenceNode>, vsco
     const item = new vscode.TreeItem(node.label, node.children.length > 0 ? open : None);
     item.id = node.id;
     item.description = node.description;
-    item.tooltip = node.citation ? placeOf(node.citation) : node.label;
+    item.tooltip = node.citation ? placeOf(node.citation) : (node.details ?? node.label);
     item.iconPath = new vscode.ThemeIcon(ICONS[node.kind]);
     item.contextValue = node.kind;
     item.accessibilityInformation = { label: node.spoken };

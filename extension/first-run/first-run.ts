@@ -33,6 +33,8 @@ export function registerFirstRun(extension: vscode.ExtensionContext, session: Se
 
 /** What stands in the way of a first answer, for the welcome in the chat and for the steps of the walkthrough. */
 export class FirstRun {
+  readonly #changes = new vscode.EventEmitter<void>();
+  readonly onChange = this.#changes.event;
   #backend: BackendState = 'stopped';
 
   constructor(
@@ -42,6 +44,11 @@ export class FirstRun {
 
   get rates(): Rates {
     return this.memory.get<Rates>(RATES_KEY) ?? {};
+  }
+
+  /** Whether the model is known not to be on this machine. */
+  get needsModel(): boolean {
+    return this.#model() === 'absent';
   }
 
   update(event: SessionEvent): void {
@@ -74,6 +81,7 @@ export class FirstRun {
     if (model === 'ready') this.reached('modelReady');
     const facts = { folder: folderOf(), trusted: vscode.workspace.isTrusted, model, backend: this.#backend };
     this.chat.update({ type: 'welcome', welcome: welcomeOf(facts) });
+    this.#changes.fire();
   }
 
   #model(): ModelState {

@@ -104,6 +104,7 @@ export function reduceInsights(state: InsightsState, event: InsightsEvent, nowMs
       return { ...state, frozen: state.records.some(({ id }) => id === event.record) ? event.record : null };
     case 'store':
       return { ...state, store: event.store };
+    case 'changed':
     case 'backend':
       return state;
   }

@@ -382,3 +382,29 @@ test('an index says what is in the store, and the store report counts it', async
   assert.ok(report.bytes > entry.bytes && report.limitBytes > report.bytes);
   assert.equal(report.unneededBytes, 0);
 });
+
+test('a question about a place shows its lines to the model, with what was said before, and looks around it', async (t) => {
+  const lab = new Lab(t, several);
+  const client = await lab.client();
+  const place = { file: 'src/cherry.ts', startLine: 3, endLine: 4 };
+  const earlier = [{ question: 'What is it?', answer: 'A fruit.' }];
+  const ask = (more: Partial<AskParams>) =>
+    client.request(AskRequest, lab.params('What does banana7 return?', { earlier, ...more }));
+  await client.request(IndexRequest, lab.params(''));
+  lab.forgetPasses();
+  const { gate } = await ask({ place });
+  const pinned = gate?.segments.filter(({ reason }) => reason === 'pinned').flatMap(({ paths }) => paths);
+  assert.deepEqual(pinned, ['src/cherry.ts']);
+  const [question] = lab.passes();
+  assert.ok(
+    question?.text.includes(
+      'Earlier question: What is it?\nAnswer: A fruit.\n' +
+        'The question is about lines 3 to 4 of src/cherry.ts:\n' +
+        'export function cherry2() { return 2; }\nexport function cherry3() { return 3; }\n' +
+        'Question: What does banana7 return?',
+    ),
+    question?.text,
+  );
+  const elsewhere = await ask({ place: { ...place, file: 'not-read.ts' } });
+  assert.ok(!elsewhere.gate?.segments.some(({ reason }) => reason === 'pinned'));
+});

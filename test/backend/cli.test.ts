@@ -62,7 +62,7 @@ test('with --json stdout holds one line per question and nothing else', async (t
   const keys = ['id', 'question', 'answer', 'citations', 'context', 'timing', 'memory'];
   keys.push('mode', 'missed', 'gate', 'attention', 'steps', 'passages');
   assert.deepEqual(Object.keys(first), keys);
-  assert.deepEqual(Object.keys(first.context ?? {}), ['tokens', 'files', 'excluded', 'coverage']);
+  assert.deepEqual(Object.keys(first.context ?? {}), ['tokens', 'files', 'excluded', 'coverage', 'state']);
   const tiers = ['ramBytes', 'keptBytes', 'capBytes', 'gpuBytes'];
   tiers.push('hits', 'misses', 'estimated', 'readBytes', 'diskBytes');
   assert.deepEqual(Object.keys(first.memory ?? {}), tiers);

@@ -2,7 +2,13 @@ import assert from 'node:assert/strict';
 import { rmSync, utimesSync } from 'node:fs';
 import { text } from 'node:stream/consumers';
 import test from 'node:test';
-import { AskRequest, IndexRequest, type AskParams } from '../../backend/protocol.ts';
+import {
+  AskRequest,
+  ChangesRequest,
+  IndexRequest,
+  PlanRequest,
+  type AskParams,
+} from '../../backend/protocol.ts';
 import { code, ended, Lab, logged, readHere, writeFiles } from './harness.ts';
 
 /** About 80,000 tokens of the stand-in: more than a question waits for. */
@@ -226,4 +232,87 @@ test('what goes from the store is read again, also while it is read', async (t) 
     }
   });
   assert.deepEqual([here.report.coverage, lab.stored('.seg').length], [1, all]);
+});
+
+test('what the rules of a repository pin is read and looked at in every question, unless one drops it', async (t) => {
+  const lab = new Lab(t, {
+    ...orchard,
+    '.repowave.json': '{"pinned": ["/grape/two.ts", "/gone/"], "out": ["/elder/"]}',
+  });
+  const client = await lab.client();
+  const ask = (more: Partial<AskParams> = {}) =>
+    client.request(AskRequest, lab.params('What does lemontwo7 return?', { wait: 'none', ...more }));
+  const seen = async (more?: Partial<AskParams>) =>
+    (await ask(more)).gate?.segments.flatMap(({ paths }) => paths) ?? [];
+  // With nothing else to look at there is nothing to choose.
+  await client.request(AskRequest, lab.params('What does lemontwo7 return?', { drop: ['grape'] }));
+  assert.ok((await seen()).includes('grape/two.ts'));
+  assert.ok(!(await seen({ drop: ['grape/two.ts'] })).includes('grape/two.ts'));
+  assert.equal((await ask()).context.files, 21);
+});
+
+test('a repository over its budget is answered from what fits, and says what does not', async (t) => {
+  const lab = new Lab(t, { ...orchard, '.repowave.json': '{"tokens": 50000}' });
+  const client = await lab.client();
+  const { context } = await client.request(IndexRequest, lab.params(''));
+  assert.equal(context.budget, 50_000);
+  const { files, tokens } = context.overBudget!;
+  assert.equal(files, 24 - context.files);
+  assert.ok(Math.abs(tokens / files - 3_350) < 50, `${tokens} of ${files}`);
+  assert.ok(context.excluded.some(({ reason }) => reason === 'beyond the limit of 50,000 tokens'));
+  const plan = await client.request(PlanRequest, { root: lab.repository, model: lab.model });
+  assert.equal(plan.files.filter(({ over }) => over).length, files);
+  assert.ok(plan.tokens > 75_000 && plan.savings.length > 0);
+  const patterns = plan.savings.map(({ pattern }) => pattern);
+  writeFiles(lab.repository, { '.repowave.json': JSON.stringify({ tokens: 50_000, out: patterns }) });
+  const after = await client.request(IndexRequest, lab.params(''));
+  assert.equal(after.context.overBudget, undefined);
+});
+
+test('a plan counts with the model and reads nothing', async (t) => {
+  const lab = new Lab(t, {
+    'src/a.ts': code('apple', 500),
+    'b.png': '\0',
+    '.repowave.json': '{"pinned": ["a.ts"]}',
+  });
+  const client = await lab.client();
+  const plan = await client.request(PlanRequest, { root: lab.repository, model: lab.model });
+  const tokens = code('apple', 500).length + '// file: src/a.ts\n\n\n'.length;
+  assert.deepEqual(plan.files, [{ file: 'src/a.ts', tokens, pinned: true }]);
+  assert.deepEqual([plan.tokens, plan.budget, plan.counted, plan.savings], [tokens, 1_000_000, true, []]);
+  assert.deepEqual(
+    plan.excluded.map(({ file }) => file),
+    ['.repowave.json', 'b.png'],
+  );
+  assert.equal(lab.stored('.kv').length + lab.stored('.seg').length, 0);
+  const absent = await client.request(PlanRequest, { root: lab.repository, model: 'smollm2-135m' });
+  assert.deepEqual(
+    [absent.counted, absent.files[0]?.tokens],
+    [false, Math.ceil(code('apple', 500).length / 3.6)],
+  );
+});
+
+test('changes are told against what was read last, and a file that is read alone is not one any more', async (t) => {
+  const lab = new Lab(t, orchard);
+  const client = await lab.client();
+  const params = { root: lab.repository, model: lab.model };
+  const changes = (...unsaved: string[]) => client.request(ChangesRequest, { ...params, unsaved });
+  assert.deepEqual(await changes('apple/one.ts'), { changed: [], unsaved: [] });
+  const before = await client.request(IndexRequest, params);
+  writeFiles(lab.repository, {
+    'apple/one.ts': code('peach'),
+    'apple/two.ts': code('plum'),
+    'new.ts': code('new'),
+  });
+  assert.deepEqual(await changes('apple/one.ts', 'build.log'), {
+    changed: ['apple/one.ts', 'apple/two.ts', 'new.ts'],
+    unsaved: ['apple/one.ts'],
+  });
+  const alone = await client.request(IndexRequest, { ...params, only: ['apple/one.ts', 'gone.ts'] });
+  assert.ok(alone.timing.prefillTokens > 2_900 && alone.timing.prefillTokens < 3_300, 'one segment');
+  assert.ok(alone.context.coverage < 1);
+  assert.notEqual(alone.context.state, before.context.state);
+  assert.deepEqual((await changes()).changed, ['apple/two.ts', 'new.ts']);
+  await client.request(IndexRequest, params);
+  assert.deepEqual((await changes()).changed, []);
 });

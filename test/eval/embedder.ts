@@ -35,9 +35,9 @@ export class Embedder {
     const missing = [...new Set(texts)].filter((text) => !this.#vectors.has(text));
     if (missing.length > 0) {
       this.child.stdin?.write(`${JSON.stringify(missing)}\n`);
-      const { value, done } = await this.lines.next();
-      if (done) throw new UserError('environment', 'The embedding model ended: leave out the variant `rag`.');
-      const vectors = JSON.parse(value) as number[][];
+      const line: IteratorResult<string, unknown> = await this.lines.next();
+      if (line.done) throw new UserError('environment', 'The embedding model ended: leave out the variant `rag`.');
+      const vectors = JSON.parse(line.value) as number[][];
       missing.forEach((text, i) => this.#vectors.set(text, vectors[i]!));
     }
     return texts.map((text) => this.#vectors.get(text)!);

@@ -289,6 +289,17 @@ export class VSCode {
     return content === 'none' ? '' : content.replaceAll('"', '');
   }
 
+  /** The check box of a line of a tree. @param {import('playwright-core').Locator} row */
+  checkbox(row) {
+    return row.locator('.custom-view-tree-node-item-checkbox');
+  }
+
+  /** A button on a line of a tree, which is there while the pointer is. @param {import('playwright-core').Locator} row @param {string} name */
+  async pressOn(row, name) {
+    await row.hover();
+    await row.locator(`.actions .action-label[aria-label="${name}"]`).click();
+  }
+
   /** What the hover over the first words of a line of the visible editor says. @param {string} text of the line */
   async editorHover(text) {
     const line = this.page.locator('.editor-instance:visible .view-line', { hasText: text }).first();

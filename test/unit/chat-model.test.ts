@@ -11,6 +11,7 @@ const context: ContextReport = {
   files: 120,
   excluded: Array.from({ length: 250 }, (_, i) => ({ file: `${i}.lock`, reason: 'lock file' })),
   coverage: 1,
+  state: '3f2a91c0d4',
   budget: 1_000_000,
 };
 const result: AskResult = {
@@ -54,6 +55,19 @@ test('the result replaces the streamed words and brings citations, figures and s
 test('an answer from a part of the repository names the files that it missed', () => {
   const turn = last(after(started, { type: 'answered', result: { ...result, missed: ['b.ts'] } }));
   assert.deepEqual(turn.missed, ['b.ts']);
+});
+
+test('an answer keeps which state of the files it saw, and what was not saved then', () => {
+  const turn = last(after({ ...started, unsaved: ['b.ts'] }, { type: 'answered', result }));
+  assert.deepEqual([turn.state, turn.unsaved], ['3f2a91c0d4', ['b.ts']]);
+});
+
+test('the scope tells what has changed since, until the next context', () => {
+  const changed: ChatEvent = { type: 'changed', changed: ['a.ts'], unsaved: [] };
+  const state = after(started, { type: 'answered', result }, changed);
+  assert.deepEqual(state.scope?.changed, ['a.ts']);
+  assert.equal(reduceChat(state, changed), state);
+  assert.deepEqual(reduceChat(state, { type: 'answered', result }).scope?.changed, []);
 });
 
 test('the scope counts all files left out and lists no more than a hundred', () => {

@@ -23,7 +23,7 @@ const strong = { file: 'src/ignore.ts', startLine: 29, endLine: 35, mass: 0.62 }
 const weak = { file: 'README.md', startLine: 2, endLine: 2, mass: 0.21 };
 const inside = { file: 'src/ignore.ts', startLine: 31, endLine: 31, mass: 0.4 };
 
-const context = { tokens: 1, files: 1, excluded: [], coverage: 1, budget: 1 };
+const context = { tokens: 1, files: 1, excluded: [], coverage: 1, budget: 1, state: '' };
 const timing = {
   ...{ prefillTokens: 0, prefillMs: 0, indexMs: 0, diskMs: 0 },
   ...{ ttftMs: 1, decodeTokensPerSecond: 1 },

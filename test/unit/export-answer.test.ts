@@ -6,7 +6,14 @@ import { answerMarkdown, answers } from '../../extension/export/markdown.ts';
 import { exactAttention } from '../fixtures/exact-attention.mjs';
 import { memory } from '../fixtures/memory.mjs';
 
-const context = { tokens: 41_203, files: 1, excluded: [], coverage: 1, budget: 1_000_000 };
+const context = {
+  tokens: 41_203,
+  files: 1,
+  excluded: [],
+  coverage: 1,
+  budget: 1_000_000,
+  state: '3f2a91c0d4',
+};
 const started = (question: string): ChatEvent => ({
   type: 'started',
   activity: { kind: 'ask', root: '/home/user/shop', question },

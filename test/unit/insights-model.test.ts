@@ -8,7 +8,7 @@ import { exactAttention } from '../fixtures/exact-attention.mjs';
 import { buffer, steps, store, waveAttention } from '../fixtures/wave-attention.mjs';
 import { memory } from '../fixtures/memory.mjs';
 
-const context = { tokens: 41_203, files: 120, excluded: [], coverage: 1, budget: 1e6 };
+const context = { tokens: 41_203, files: 120, excluded: [], coverage: 1, budget: 1e6, state: '' };
 const timing = {
   prefillTokens: 0,
   prefillMs: 0,

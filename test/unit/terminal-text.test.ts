@@ -15,7 +15,7 @@ test('the report of an index shows names and reasons that way', () => {
   const excluded = [{ file: 'a\u001b]0;x\u0007.ts', reason: 'unreadable: b\n\u001b[1m' }];
   const text = indexReport(
     {
-      context: { tokens: 1, files: 1, excluded, coverage: 1, budget: 1 },
+      context: { tokens: 1, files: 1, excluded, coverage: 1, budget: 1, state: '' },
       timing: { prefillTokens: 0, prefillMs: 0, indexMs: 0, diskMs: 0 },
       memory,
     },
@@ -29,7 +29,7 @@ test('an answer from a part of the repository says how much was read, and what m
     answerReport(
       {
         ...{ answer: 'a', citations: [], finish: 'stop', missed },
-        context: { tokens: 1_000, files: 9, excluded: [], coverage, budget: 1 },
+        context: { tokens: 1_000, files: 9, excluded: [], coverage, budget: 1, state: '' },
         timing: {
           ...{ prefillTokens: 0, prefillMs: 0, indexMs: 0, diskMs: 0 },
           ...{ ttftMs: 1, decodeTokensPerSecond: 1 },

@@ -96,7 +96,7 @@ test('what looks like a tool call and is none stays text, and an unclosed one th
   assert.deepEqual(texts([call], false), [call], 'nobody offered tools');
 });
 
-const context = { tokens: 10, files: 1, excluded: [], coverage: 0.5, budget: 100 };
+const context = { tokens: 10, files: 1, excluded: [], coverage: 0.5, budget: 100, state: '' };
 
 test('an agent gets the answer with its places, how much was read, and that places prove nothing', () => {
   const timing = {

@@ -5,7 +5,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { after, before } from 'node:test';
-import { activeTab, ask, chat, lastTurn, openWindow, status, test, vscode } from './window.mjs';
+import { activeTab, ask, chat, lastTurn, node, openWindow, status, test, vscode } from './window.mjs';
 
 const PREFILL = /^\d+% · [\d,]+ of [\d,]+ tokens · [\d,]+ tokens\/s · \d.* left$/;
 /** A model on two busy cores. */
@@ -76,6 +76,31 @@ test('asked again, the repository is not read again', async () => {
   assert.ok(!seen.includes('Reading the repository'), seen.join(', '));
   await openFirstSource();
   await vscode.screenshot('ask-4-again');
+});
+
+test('what is read is counted by the model, folder by folder', async () => {
+  await vscode.runCommand('RepoWave: Show Context Budget');
+  await node(/^src, \d,\d{3} tokens, 5 files/).waitFor(PATIENCE);
+  await node('package-lock.json, left out: lock file').waitFor();
+  await vscode.screenshot('ask-5-budget');
+});
+
+test('a sentence is verified: it is scored again without what it was read from', async () => {
+  await vscode.runCommand('RepoWave: Focus on Evidence View');
+  await vscode.pressOn(node(/^Sentence 1 /).first(), 'Verify Sentence');
+  await node(/^[−+]\d+\.\d\d nats a token when hidden: .*, without .*, \dk tokens$/).waitFor(PATIENCE);
+  await vscode.screenshot('ask-6-verified');
+});
+
+test('a question about a line is answered at the line', async () => {
+  await vscode.openFile('constants.ts');
+  await vscode.page.keyboard.press('Control+Shift+Alt+R');
+  const thread = vscode.page.locator('.review-widget:visible');
+  await thread.locator('.comment-form .monaco-editor:visible').click();
+  await vscode.page.keyboard.type('Who uses this?');
+  await thread.getByRole('button', { name: 'Ask', exact: true }).click();
+  await thread.locator('.review-comment').last().getByText('Saw the files in state').waitFor(PATIENCE);
+  await vscode.screenshot('ask-7-inline');
 });
 
 test('nothing is wrong on the console', () => {

@@ -12,6 +12,7 @@ import {
   chat,
   cursorAt,
   lastTurn,
+  node,
   openWindow,
   questionBox,
   test,
@@ -21,8 +22,6 @@ import {
 before(() => openWindow({ env: { REPOWAVE_BACKEND: path.join(import.meta.dirname, 'fake-backend.mjs') } }));
 after(() => vscode?.close());
 
-/** A line of the evidence tree, as screen readers say it. @param {string | RegExp} name */
-const node = (name) => vscode.page.getByRole('treeitem', { name });
 const STRONGEST = '1, src/ignore.ts:29-35, 62% of the attention';
 const SENTENCE_3 =
   /^Sentence 3 +whether a folder of the path is one of the built-in folders,: 2 places with 70%/;
@@ -124,6 +123,16 @@ test('selecting text in the answer shows the evidence of its sentence, and a nod
   await lastTurn().getByRole('button', { name: 'Evidence of sentence 3', pressed: true }).waitFor();
   await questionBox().click();
   await painted([31]);
+  await node(/^Which function decides/).click();
+  await painted([29, 30, 31, 32, 33, 34, 35]);
+});
+
+test('a sentence is verified: how much less likely it is without what it was read from', async () => {
+  await vscode.pressOn(node(SENTENCE_3), 'Verify Sentence');
+  await node(
+    '−0.82 nats a token when hidden: the sentence rests on it, without src/ignore.ts, src/constants.ts, 3k tokens',
+  ).waitFor();
+  await vscode.screenshot('evidence-3-verified');
   await node(/^Which function decides/).click();
   await painted([29, 30, 31, 32, 33, 34, 35]);
 });

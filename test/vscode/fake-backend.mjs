@@ -9,6 +9,7 @@
  *   Who are you  is answered with the number of its process
  *   echo     is answered with itself
  *   look for evidence  is answered with a call of that tool, and then with what it said
+ *   place, earlier are answered with what came with them
  *   settings is answered with the model and the patterns that came with it
  *   else     is answered, with citations
  *
@@ -28,15 +29,17 @@ import {
   PROTOCOL_VERSION,
   SHARE_VARIABLE,
   TOKEN_VARIABLE,
+  VerifyAnswerRequest,
 } from '../../backend/protocol.ts';
 import { Clients, publish } from '../../backend/server/share.ts';
 import { connectionOver } from '../../backend/transport.ts';
 import { registerModels } from './fake-models.mjs';
+import { budgetOf, noteRead, registerPlan } from './fake-plan.mjs';
 import { exactAttention } from '../fixtures/exact-attention.mjs';
 import { buffer, steps, store, waveAttention } from '../fixtures/wave-attention.mjs';
 import { memory } from '../fixtures/memory.mjs';
 
-/** @import { AskParams, AskResult, Citation, GateSegment, Progress, ProgressParams } from '../../backend/protocol.ts' */
+/** @import { AskParams, AskResult, Citation, GateSegment, Progress, ProgressParams, RepositoryParams } from '../../backend/protocol.ts' */
 /** @import { CancellationToken } from 'vscode-jsonrpc/node' */
 
 const ANSWER = [
@@ -88,13 +91,15 @@ const PASSAGES = [
 /** @type {GateSegment} */
 const FOUND = { paths: ['src/ignore.ts'], startLine: 29, endLine: 35, tokens: 90, reason: 'words', score: 1 };
 
-const context = {
+/** What it says it has read, with the folder's own rules. @param {RepositoryParams} params */
+const contextOf = ({ root }) => ({
   tokens: 41_203,
   files: 120,
   excluded: [{ file: 'package-lock.json', reason: 'lock file' }],
   coverage: 1,
-  budget: 1_000_000,
-};
+  state: '3f2a91c0d4',
+  ...budgetOf(root),
+});
 const timing = {
   prefillTokens: 41_203,
   prefillMs: 33_000,
@@ -142,10 +147,20 @@ sockets.on('connection', (socket) => {
         name: /** @type {const} */ ('cancelled'),
       });
     }
+    const context = contextOf(params);
+    noteRead(params.root);
     await report(params, { kind: 'context', context });
     const { model, include, exclude, mode, gate, others, budget } = params;
     const settings = { model, include, exclude, mode, gate, others, budget };
-    const words = wordsFor(question, params.question, JSON.stringify(settings));
+    const { place, earlier } = params;
+    const echoed = [
+      ...(question.includes('place') && place ? [place] : []),
+      ...(question.includes('earlier') && earlier ? [earlier] : []),
+    ];
+    const words =
+      echoed.length > 0
+        ? echoed.map((each) => JSON.stringify(each))
+        : wordsFor(question, params.question, JSON.stringify(settings));
     for (const text of words) {
       await report(params, { kind: 'text', text });
       if (question.includes('crash')) process.kill(process.pid, 'SIGKILL');
@@ -182,9 +197,24 @@ sockets.on('connection', (socket) => {
   connection.onRequest('shutdown', () => null);
   connection.onNotification('exit', () => socket.close());
   connection.onRequest(AskRequest, ask);
-  connection.onRequest(IndexRequest, () => ({ context, timing, memory }));
+  connection.onRequest(IndexRequest, async (params, cancellation) => {
+    // A file that says so is read for ever.
+    if (params.only?.includes('src/constants.ts'))
+      await new Promise((resolve) => cancellation.onCancellationRequested(resolve));
+    noteRead(params.root, params.only);
+    return { context: contextOf(params), timing, memory };
+  });
+  connection.onRequest(VerifyAnswerRequest, ({ hide }) => ({
+    ...{ tokens: 10, seen: -4, hidden: -12.2, hiddenTokens: 3_000 },
+    files: hide.map(({ file }) => file),
+  }));
+  registerPlan(connection);
   connection.onRequest(StoreRequest.method, () => store);
-  connection.onRequest(FindRequest, () => ({ context, segments: [FOUND], files: ['src/ignore.ts'] }));
+  connection.onRequest(FindRequest, (params) => ({
+    context: contextOf(params),
+    segments: [FOUND],
+    files: ['src/ignore.ts'],
+  }));
   registerModels(connection, report);
   connection.listen();
 });

@@ -1,5 +1,7 @@
 // @ts-check
 /** What the tests in a real VS Code share: the packaged extension in a window, and pictures of failures. */
+import fs from 'node:fs';
+import os from 'node:os';
 import path from 'node:path';
 import { test as nodeTest } from 'node:test';
 import { VSCode } from '../harness/driver.mjs';
@@ -29,6 +31,16 @@ export async function useWindow(window) {
   vscode = window;
   await window.page.bringToFront();
 }
+
+/** A copy of the fixture that a test may change, to be removed by it. */
+export function copyFixture() {
+  const copy = fs.mkdtempSync(path.join(os.tmpdir(), 'repowave-workspace-'));
+  fs.cpSync(fixture, copy, { recursive: true });
+  return copy;
+}
+
+/** A line of a tree, as screen readers say it. @param {string | RegExp} name */
+export const node = (name) => vscode.page.getByRole('treeitem', { name });
 
 let failed = false;
 

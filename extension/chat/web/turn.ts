@@ -1,7 +1,7 @@
 /** One turn on the page: the question, the answer, its sources, its progress, its error. */
 import type { Citation } from '../../../backend/protocol.ts';
 import type { Remedy } from '../../events.ts';
-import { count, counted, percent, phaseTitle, progressFigures } from '../../format.ts';
+import { count, counted, listed, percent, phaseTitle, progressFigures } from '../../format.ts';
 import { t } from '../../l10n.ts';
 import { placeOf } from '../links.ts';
 import type { FromWebview } from '../messages.ts';
@@ -36,6 +36,8 @@ export class TurnElement {
   ) {
     this.id = turn.id;
     if (turn.activity.kind === 'ask') this.root.append(element('p', 'question', turn.activity.question));
+    if (turn.activity.kind === 'ask' && turn.activity.place)
+      this.root.append(element('p', 'note', placeOf(turn.activity.place)));
     this.root.append(this.#answer, this.#progress, this.#footer);
     const point = ({ target }: Event) => this.#passages?.point(target as Node);
     const leave = () => this.#passages?.point(null);
@@ -169,6 +171,8 @@ function noteOf(turn: Turn): string {
     turn.finish === 'length' ? t('The answer is as long as it can be') : '',
     turn.finish === 'repetition' ? t('Ended because it repeated itself') : '',
     turn.missed.length > 0 ? t('Not read yet, though it may matter: {0}', turn.missed.join(', ')) : '',
+    turn.state ? t('Saw the files in state {0}', turn.state) : '',
+    turn.unsaved.length > 0 ? t('without the unsaved changes of {0}', listed(turn.unsaved)) : '',
     turn.ttftMs === null ? '' : t('First word after {0} s', (turn.ttftMs / 1000).toFixed(1)),
     turn.decodeTokensPerSecond ? t('{0} tokens/s', count(turn.decodeTokensPerSecond)) : '',
   ]
@@ -177,12 +181,14 @@ function noteOf(turn: Turn): string {
 }
 
 /** `41,203 tokens, 120 files, 12 left out` */
-export function scopeText({ tokens, coverage, files, leftOut }: Scope): string {
+export function scopeText({ tokens, coverage, files, leftOut, over, changed }: Scope): string {
   const parts = [
     counted(tokens, 'token'),
     coverage < 1 ? t('{0}% of them read', Math.floor(100 * coverage)) : '',
     counted(files, 'file'),
     t('{0} left out', count(leftOut)),
+    changed.length > 0 ? t('{0} changed since', count(changed.length)) : '',
+    over > 0 ? t('{0} of them because they do not fit', count(over)) : '',
   ];
   return parts.filter(Boolean).join(', ');
 }

@@ -1,0 +1,58 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { chosen, isPinnedAlone, leavingOut } from '../../extension/budget/rules.ts';
+
+const read = { isOut: false };
+const out = { isOut: true };
+
+test('the first choice makes the file, and taking it back leaves its lists empty', () => {
+  const text = chosen('', { path: 'docs/', ...read }, 'out');
+  assert.equal(text, '{\n  "out": [\n    "/docs/"\n  ]\n}\n');
+  assert.deepEqual(JSON.parse(chosen(text, { path: 'docs/', ...out }, 'in')), { out: [] });
+});
+
+test('comments, keys of others and the way it is indented stay', () => {
+  const text = `{
+\t// ours
+\t"$schema": "x",
+\t"out": [
+\t\t"*.snap" // made by machines
+\t]
+}
+`;
+  const after = chosen(text, { path: 'a.ts', ...read }, 'pin');
+  assert.ok(after.startsWith(text.slice(0, text.lastIndexOf('\n}'))), after);
+  assert.match(after, /,\n\t"pinned": \[\n\t\t"\/a\.ts"\n\t\]\n\}\n$/);
+  const more = leavingOut(text, ['tests/', '*.snap', 'docs/']);
+  assert.equal(more, text.replace('\t\t"*', '\t\t"tests/",\n\t\t"docs/",\n\t\t"*'));
+});
+
+test('what something else leaves out is brought back by name', () => {
+  const text = '{"out": ["*.md"]}';
+  assert.deepEqual(JSON.parse(chosen(text, { path: 'README.md', ...out }, 'in')), {
+    out: ['*.md'],
+    in: ['/README.md'],
+  });
+});
+
+test('a folder that is left out takes the decisions inside it along', () => {
+  const text = '{"out": ["/src/a.ts", "/srcs/"], "in": ["/src/dist/"], "pinned": ["/src/", "/b.ts"]}';
+  assert.deepEqual(JSON.parse(chosen(text, { path: 'src/', ...read }, 'out')), {
+    out: ['/src/', '/srcs/'],
+    in: [],
+    pinned: ['/b.ts'],
+  });
+});
+
+test('a place is named literally, whatever its characters', () => {
+  const text = chosen('', { path: 'app/[id]/#a !.ts ', ...read }, 'pin');
+  assert.deepEqual(JSON.parse(text), { pinned: ['/app/\\[id\\]/\\#a \\!.ts\\ '] });
+  assert.equal(isPinnedAlone(text, 'app/[id]/#a !.ts '), true);
+  assert.equal(isPinnedAlone('{"pinned": ["*.ts"]}', 'a.ts'), false);
+  assert.deepEqual(JSON.parse(chosen(text, { path: 'app/[id]/#a !.ts ', ...read }, 'unpin')), { pinned: [] });
+});
+
+test('a file that cannot be understood is not touched', () => {
+  for (const text of ['{"out": [', '[]', '"x"'])
+    assert.throws(() => chosen(text, { path: 'a', ...read }, 'out'), /please correct it first/);
+});

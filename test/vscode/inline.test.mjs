@@ -1,0 +1,110 @@
+// @ts-check
+// Conversations at lines of a file: asked with the keyboard, answered from the whole repository, kept and moved.
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import path from 'node:path';
+import { after, before } from 'node:test';
+import { activeTab, chat, copyFixture, cursorAt, openWindow, status, test, vscode } from './window.mjs';
+
+const workspace = copyFixture();
+
+before(() =>
+  openWindow({
+    workspace,
+    settings: { 'files.autoSave': 'off' },
+    env: { REPOWAVE_BACKEND: path.join(import.meta.dirname, 'fake-backend.mjs') },
+  }),
+);
+after(async () => {
+  await vscode?.close();
+  fs.rmSync(workspace, { recursive: true, force: true });
+});
+
+const thread = () => vscode.page.locator('.review-widget:visible');
+const comments = () => thread().locator('.review-comment');
+
+/** @param {string} question */
+async function ask(question) {
+  // With comments before it the box is a button until it is wanted.
+  await thread()
+    .locator('.review-thread-reply-button:visible, .comment-form .monaco-editor:visible')
+    .first()
+    .click();
+  await vscode.page.keyboard.type(question);
+  await thread().getByRole('button', { name: 'Ask', exact: true }).click();
+  await comments().filter({ hasText: question }).waitFor();
+}
+
+test('a question about the selected lines is answered at these lines, with its sources', async () => {
+  await vscode.openFile('ignore.ts');
+  await vscode.page.keyboard.press('Control+g');
+  await vscode.typeQuickInput(':29');
+  await cursorAt(29).waitFor();
+  await vscode.page.keyboard.press('Control+Shift+Alt+R');
+  await thread().waitFor();
+  await ask('Which place?');
+  const answer = comments().last();
+  await answer.getByText('{"file":"src/ignore.ts","startLine":29,"endLine":29}').waitFor();
+  await answer.getByText('Saw the files in state 3f2a91c0d4').waitFor();
+  await answer.getByText('Attention is what was read, not proof.').waitFor();
+});
+
+test('a follow-up knows what was said before', async () => {
+  await ask('What was said earlier?');
+  await comments().last().getByText('[{"question":"Which place?"').waitFor();
+  assert.equal(await comments().count(), 4);
+  await ask('Which function decides?');
+  await comments().last().getByText('whether a name starts with a dot').waitFor();
+  await vscode.screenshot('inline-1-thread');
+});
+
+test('its answers stand in the chat too, with their place', async () => {
+  await vscode.runCommand('RepoWave: Ask the Repository');
+  await chat().locator('.turn').last().getByText('src/ignore.ts:29', { exact: true }).first().waitFor();
+});
+
+test('a source opens', async () => {
+  await comments().last().locator('a', { hasText: 'src/constants.ts:2-5' }).click();
+  await activeTab('constants.ts').waitFor();
+  await vscode.openFile('ignore.ts');
+});
+
+test('while another question is answered it says so', async () => {
+  await ask('Please wait');
+  await comments().last().getByText('37% · 15,300 of 41,203 tokens').waitFor();
+  await status('37% 2m10s').waitFor();
+  await vscode.runCommand('RepoWave: Cancel');
+  await comments().last().getByText('Cancelled.').waitFor();
+});
+
+test('it moves with edits, and is there again after a reload', async () => {
+  await vscode.runCommand('View: Focus Active Editor Group');
+  await vscode.page.keyboard.press('Control+Home');
+  await vscode.page.keyboard.press('Enter');
+  await vscode.runCommand('File: Save');
+  await vscode.runCommand('Developer: Reload Window');
+  await status(/RepoWave/).waitFor();
+  await vscode.openFile('ignore.ts');
+  await vscode.runCommand('Comments: Expand All Comments');
+  await thread().waitFor();
+  await comments().getByText('whether a name starts with a dot').waitFor();
+  await vscode.screenshot('inline-2-reloaded');
+  await ask('Which place?');
+  await comments().last().getByText('"startLine":30').waitFor();
+});
+
+test('it is resolved, opened again and deleted', async () => {
+  const button = (/** @type {string} */ name) => thread().getByRole('button', { name }).first();
+  await button('Resolve Conversation').click();
+  await thread().waitFor({ state: 'hidden' });
+  await vscode.runCommand('Comments: Expand All Comments');
+  await button('Reopen Conversation').click();
+  await button('Resolve Conversation').waitFor();
+  await button('Delete Conversation').click();
+  await thread().waitFor({ state: 'detached' });
+});
+
+test('nothing is wrong on the console', () => {
+  assert.deepEqual(vscode.consoleErrors, []);
+  return Promise.resolve();
+});
