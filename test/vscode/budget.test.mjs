@@ -35,6 +35,7 @@ test('folders and files stand by tokens, and what is left out with its reason', 
   await node('package-lock.json, left out: lock file').waitFor();
   assert.equal(await vscode.checkbox(node('package-lock.json, left out: lock file')).count(), 0);
   await src().click();
+  await vscode.page.keyboard.press('ArrowRight');
   await walk().waitFor();
   await vscode.screenshot('budget-1-tree');
 });
