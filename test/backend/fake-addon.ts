@@ -264,7 +264,7 @@ export function setCapacity(bytes: number): void {
 export function memory(): NativeMemory {
   return {
     ...{ capacity: 1, exact: 0, index: 0, background: 0, cacheCapacity: 0, cacheUsed: 0 },
-    ...{ hits: 0, misses: 0, prefetched: 0, late: 0, damaged: 0, bytesRead: 0 },
+    ...{ hits: 0, misses: 0, prefetched: 0, foreseen: 0, overtaken: 0, late: 0, damaged: 0, bytesRead: 0 },
   };
 }
 
