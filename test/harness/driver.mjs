@@ -30,6 +30,7 @@ const NOISE = [
   /copilot-chat|@github\/copilot/,
   /events\.data\./, // telemetry
   /Aborted onWillSaveTextDocument-event/, // at the start of VS Code on a loaded machine
+  /Skipping attempt to overwrite walkthrough/, // when VS Code lists an installed extension a second time
 ];
 
 /** A running VS Code. Locators come from Playwright and wait by themselves. */

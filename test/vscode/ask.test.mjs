@@ -100,7 +100,7 @@ test('a question about a line is answered at the line', async () => {
   const thread = vscode.page.locator('.review-widget:visible');
   await thread.locator('.comment-form .monaco-editor:visible').click();
   await vscode.page.keyboard.type('Who uses this?');
-  await thread.getByRole('button', { name: 'Ask', exact: true }).click();
+  await thread.locator('.monaco-text-button', { hasText: /^Ask$/ }).click();
   await thread.locator('.review-comment').last().getByText('Saw the files in state').waitFor(PATIENCE);
   await vscode.screenshot('ask-7-inline');
 });

@@ -31,7 +31,7 @@ async function ask(question) {
     .first()
     .click();
   await vscode.page.keyboard.type(question);
-  await thread().getByRole('button', { name: 'Ask', exact: true }).click();
+  await thread().locator('.monaco-text-button', { hasText: /^Ask$/ }).click();
   await comments().filter({ hasText: question }).waitFor();
 }
 
