@@ -133,7 +133,9 @@ test('a sentence is verified: how much less likely it is without what it was rea
     '−0.82 nats a token when hidden: the sentence rests on it, without src/ignore.ts, src/constants.ts, 3k tokens',
   ).waitFor();
   await vscode.screenshot('evidence-3-verified');
-  await node(/^Which function decides/).last().click();
+  await node(/^Which function decides/)
+    .last()
+    .click();
   await painted([29, 30, 31, 32, 33, 34, 35]);
 });
 
