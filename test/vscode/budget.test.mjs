@@ -61,7 +61,7 @@ test('a file is pinned and let go', async () => {
 
 test('the file opens, and what cannot be right in it is marked', async () => {
   const text = (/** @type {number} */ tokens) =>
-    `{\n    // the limit of our machines\n    "tokens": ${tokens},\n    "other": [1]\n}\n`;
+    `{\n    // the limit of our machines\n    "tokens": ${tokens},\n    "other": 1\n}\n`;
   fs.writeFileSync(rules, text(40));
   await vscode.runCommand('RepoWave: Open Rules of This Repository');
   await activeTab('.repowave.json').waitFor();
@@ -81,7 +81,7 @@ test('more than fits is a warning, and its plan is applied with one click', asyn
   await node(/^Fit into/).waitFor({ state: 'detached' });
   assert.equal(
     rulesNow(),
-    '{\n    // the limit of our machines\n    "tokens": 40000,\n    "other": [1],\n    "out": [\n        "/src/walk.ts"\n    ]\n}\n',
+    '{\n    // the limit of our machines\n    "tokens": 40000,\n    "other": 1,\n    "out": [\n        "/src/walk.ts"\n    ]\n}\n',
   );
   await ask('And now?');
   await status('41k/40k').waitFor();
