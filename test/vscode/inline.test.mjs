@@ -23,6 +23,9 @@ after(async () => {
 const thread = () => vscode.page.locator('.review-widget:visible');
 const comments = () => thread().locator('.review-comment');
 
+/** By VS Code's list of all conversations. */
+const openInList = () => vscode.page.locator('.comments-panel').getByText('Which place?').dblclick();
+
 /** @param {string} question */
 async function ask(question) {
   // With comments before it the box is a button until it is wanted.
@@ -84,8 +87,9 @@ test('it moves with edits, and is there again after a reload', async () => {
   await vscode.runCommand('File: Save');
   await vscode.runCommand('Developer: Reload Window');
   await status(/RepoWave/).waitFor();
-  await vscode.openFile('ignore.ts');
-  await vscode.runCommand('Comments: Expand All Comments');
+  await vscode.runCommand('Comments: Focus on Comments View');
+  await vscode.page.locator('.comments-panel').getByText('[Ln 30]').waitFor();
+  await openInList();
   await thread().waitFor();
   await comments().getByText('whether a name starts with a dot').waitFor();
   await vscode.screenshot('inline-2-reloaded');
@@ -97,7 +101,7 @@ test('it is resolved, opened again and deleted', async () => {
   const button = (/** @type {string} */ name) => thread().getByRole('button', { name }).first();
   await button('Resolve Conversation').click();
   await thread().waitFor({ state: 'hidden' });
-  await vscode.runCommand('Comments: Expand All Comments');
+  await openInList();
   await button('Reopen Conversation').click();
   await button('Resolve Conversation').waitFor();
   await button('Delete Conversation').click();
