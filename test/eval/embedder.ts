@@ -36,7 +36,8 @@ export class Embedder {
     if (missing.length > 0) {
       this.child.stdin?.write(`${JSON.stringify(missing)}\n`);
       const line: IteratorResult<string, unknown> = await this.lines.next();
-      if (line.done) throw new UserError('environment', 'The embedding model ended: leave out the variant `rag`.');
+      if (line.done)
+        throw new UserError('environment', 'The embedding model ended: leave out the variant `rag`.');
       const vectors = JSON.parse(line.value) as number[][];
       missing.forEach((text, i) => this.#vectors.set(text, vectors[i]!));
     }

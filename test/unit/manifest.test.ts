@@ -117,8 +117,19 @@ test('a welcome is for a view that there is', () => {
 
 /** The menus of ours, all of them stable. https://code.visualstudio.com/api/references/contribution-points#contributes.menus */
 const STABLE_MENUS = [
-  ...['commandPalette', 'comments/comment/context', 'comments/comment/title', 'comments/commentThread/context'],
-  ...['comments/commentThread/title', 'editor/context', 'editor/title', 'explorer/context', 'view/item/context'],
+  ...[
+    'commandPalette',
+    'comments/comment/context',
+    'comments/comment/title',
+    'comments/commentThread/context',
+  ],
+  ...[
+    'comments/commentThread/title',
+    'editor/context',
+    'editor/title',
+    'explorer/context',
+    'view/item/context',
+  ],
   ...['view/title'],
 ];
 
@@ -144,8 +155,12 @@ test('participant, tools and model of the manifest are those that the code regis
   const code = (file: string) => readFileSync(new URL(`extension/vscode-chat/${file}`, root), 'utf8');
   const [participant] = contributes.chatParticipants;
   assert.match(code('participant.ts'), new RegExp(`'${participant?.id}'`));
-  assert.deepEqual(participant?.commands.map(({ name }) => name), [...COMMANDS]);
-  for (const { name } of contributes.languageModelTools) assert.match(code('tools.ts'), new RegExp(`'${name}'`));
+  assert.deepEqual(
+    participant?.commands.map(({ name }) => name),
+    [...COMMANDS],
+  );
+  for (const { name } of contributes.languageModelTools)
+    assert.match(code('tools.ts'), new RegExp(`'${name}'`));
   const vendors = contributes.languageModelChatProviders.map(({ vendor }) => vendor);
   assert.match(code('provider.ts'), new RegExp(`VENDOR = '${vendors.join()}'`));
 });
