@@ -94,17 +94,6 @@ test('a sentence is verified: it is scored again without what it was read from',
   await vscode.screenshot('ask-6-verified');
 });
 
-test('a question about a line is answered at the line', async () => {
-  await vscode.openFile('constants.ts');
-  await vscode.page.keyboard.press('Control+Shift+Alt+R');
-  const thread = vscode.page.locator('.review-widget:visible');
-  await thread.locator('.comment-form .monaco-editor:visible').click();
-  await vscode.page.keyboard.type('Who uses this?');
-  await thread.locator('.monaco-text-button', { hasText: /^Ask$/ }).click();
-  await thread.locator('.review-comment').last().getByText('Saw the files in state').waitFor(PATIENCE);
-  await vscode.screenshot('ask-7-inline');
-});
-
 test('nothing is wrong on the console', () => {
   assert.deepEqual(vscode.consoleErrors, []);
   return Promise.resolve();
