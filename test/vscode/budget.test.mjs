@@ -95,7 +95,11 @@ test('a file that cannot be understood is told and not touched', async () => {
   assert.equal(rulesNow(), '{"out": [');
 });
 
-test('nothing is wrong on the console', () => {
-  assert.deepEqual(vscode.consoleErrors, []);
+test('nothing is wrong on the console but what was told', () => {
+  const told = '.repowave.json cannot be understood';
+  assert.deepEqual(
+    vscode.consoleErrors.filter((text) => !text.includes(told)),
+    [],
+  );
   return Promise.resolve();
 });
