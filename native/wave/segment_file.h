@@ -13,7 +13,6 @@
 
 #include "clusters.h"
 #include "segment_layout.h"
-#include "stored_file.h"
 
 #include <string>
 
@@ -49,6 +48,9 @@ class Segment {
   public:
     /// Reads the header, meta and the table.
     explicit Segment(const std::string& path);
+    ~Segment();
+    Segment(const Segment&) = delete;
+    Segment& operator=(const Segment&) = delete;
 
     size_t tokens() const { return tokens_; }
     const KvShape& shape() const { return shape_; }
@@ -67,8 +69,8 @@ class Segment {
     AlignedBytes read_fine() const;
     /// All slots of a layer and head. @param to room for layout().data_stride bytes
     void read_slots(size_t head, uint8_t* to) const;
-    /// For its clusters to be read.
-    const std::shared_ptr<const StoredFile>& file() const { return file_; }
+    /// Another descriptor of the file, for its clusters to be read. Throws std::system_error.
+    int duplicate() const;
     /// Reads all of the file.
     void verify() const;
 
@@ -76,8 +78,10 @@ class Segment {
     AlignedBytes read_part(size_t begin, size_t end, uint32_t checksum, const char* what) const;
     void read(size_t offset, void* to, size_t n) const;
     [[noreturn]] void corrupt(const std::string& what) const;
+    void open();
 
-    std::shared_ptr<const StoredFile> file_;
+    std::string path_;
+    int fd_;
     KvShape shape_;
     size_t tokens_ = 0;
     Layout layout_{{}, 0, 0};
