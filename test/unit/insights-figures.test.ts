@@ -95,7 +95,7 @@ test('a map of nothing is not scaled up to colours', () => {
 });
 
 test('the store and the choice are tables, or say why they are empty', () => {
-  assert.deepEqual(storeTable(store).rows, [['/work/orchard', 'Tiny 1M', '41k', '96', '500 MB']]);
+  assert.deepEqual(storeTable(store).rows, [['/home/me/orchard', 'Tiny 1M', '41k', '96', '500 MB']]);
   assert.equal(storeTable(null).empty, 'Known when the backend has run.');
   const segment = { paths: ['a.ts'], startLine: 1, endLine: 9, tokens: 1200, score: 1 };
   const gate: GateReport = { segments: [{ ...segment, reason: 'words' }], looks: [], others: 'coarse' };
