@@ -104,7 +104,8 @@ export interface InsightProgress {
   tokens: number;
   tokensPerSecond: number;
   attention: AttentionSummary;
-  buffer: BufferReport;
+  /** Counts are since the start of the backend. */
+  memory: MemoryState;
 }
 
 export type Progress = PhaseProgress | ContextProgress | TextProgress | InsightProgress;
@@ -190,26 +191,6 @@ export interface MemoryState {
 export interface MemoryReport extends MemoryState {
   /** The K/V of this context in the store. */
   diskBytes: number;
-}
-
-/** What the backend holds in memory of stored K/V, in bytes, and what its cache of clusters did, in clusters. */
-export interface BufferReport {
-  /** The most that all of it may take. */
-  capacity: number;
-  /** Segments seen whole, wave indexes, and outlines. */
-  exact: number;
-  index: number;
-  background: number;
-  cacheCapacity: number;
-  cacheUsed: number;
-  hits: number;
-  misses: number;
-  prefetched: number;
-  /** Misses that were estimated, as they were not there in time. */
-  late: number;
-  damaged: number;
-  /** Read from the disk since the backend started. */
-  bytesRead: number;
 }
 
 /** A place in the repository, relative to the root with forward slashes; lines from 1, both ends included. */

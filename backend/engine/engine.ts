@@ -1,7 +1,7 @@
 import { availableParallelism, totalmem } from 'node:os';
 import { UserError, throwIfCancelled } from '../errors.ts';
 import { Store } from '../context/store.ts';
-import type { BufferReport, MemoryState } from '../protocol.ts';
+import type { MemoryState } from '../protocol.ts';
 import { memoryOf } from './memory.ts';
 import { loadAddon, type NativeAddon, type NativeModel, type NativeSession } from './native.ts';
 import { Queue } from './queue.ts';
@@ -123,10 +123,6 @@ export class Runner {
   /** The most bytes of stored K/V and index to hold in memory; by default half of what the machine has. */
   limitMemory(bytes = totalmem() / 2): void {
     this.addon.setCapacity(bytes);
-  }
-
-  buffer(): BufferReport {
-    return this.addon.memory();
   }
 
   /** As it is now; the counts are since the start. */

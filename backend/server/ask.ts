@@ -189,7 +189,7 @@ export async function answerIn(
     onText: (text, tokensPerSecond) => report({ kind: 'text', text, tokensPerSecond }),
     onPassage: (passage) => reading.take(passage),
     onInsight: params.insights
-      ? (insight) => report({ kind: 'insight', ...insight, buffer: runner.buffer() })
+      ? (insight) => report({ kind: 'insight', ...insight, memory: runner.memory() })
       : undefined,
   });
   return reading.result(decoded, askedAt);

@@ -106,9 +106,8 @@ export function speedFigures({ timing, tokens, decodeRates, prefillRates }: Insi
 
 /** Memory by tier: what is used, the cap, the hits and what an answer's token moves. */
 export function memoryTable(record: InsightRecord | undefined, store: StoreReport | null): Table {
-  const { buffer, memory, attention, diskBytesPerToken } = record ?? {};
-  const held = buffer && buffer.exact + buffer.index + buffer.background + buffer.cacheUsed;
-  const looks = buffer ? buffer.hits + buffer.misses : 0;
+  const { memory, attention, diskBytesPerToken } = record ?? {};
+  const looks = memory ? memory.hits + memory.misses : 0;
   const size = (value: number | null | undefined) =>
     value === null || value === undefined ? UNKNOWN : bytes(value);
   return {
@@ -118,9 +117,9 @@ export function memoryTable(record: InsightRecord | undefined, store: StoreRepor
       [t('GPU'), memory?.gpuBytes ? bytes(memory.gpuBytes) : t('none'), UNKNOWN, UNKNOWN, UNKNOWN],
       [
         t('RAM'),
-        size(held),
-        size(buffer?.capacity),
-        looks > 0 && buffer ? share(buffer.hits / looks) : UNKNOWN,
+        size(memory?.keptBytes),
+        size(memory?.capBytes),
+        looks > 0 && memory ? share(memory.hits / looks) : UNKNOWN,
         size(attention?.bytesPerStep),
       ],
       [t('Disk'), size(store?.bytes), size(store?.limitBytes), UNKNOWN, size(diskBytesPerToken)],

@@ -3,11 +3,10 @@ import type {
   AskResult,
   AttentionSteps,
   AttentionSummary,
-  BufferReport,
   ContextReport,
   GateReport,
   InsightProgress,
-  MemoryReport,
+  MemoryState,
   PrefillReport,
   StoreReport,
 } from '../../backend/protocol.ts';
@@ -35,8 +34,8 @@ export interface InsightRecord {
   gate: GateReport | null;
   mode: AskResult['mode'] | null;
   timing: (PrefillReport & Partial<AskResult['timing']>) | null;
-  memory: MemoryReport | null;
-  buffer: BufferReport | null;
+  /** While the answer is written its counts are the backend's, at the end the answer's. */
+  memory: MemoryState | null;
   /** Bytes from the disk per token, between the first and the last report about it. */
   diskBytesPerToken: number | null;
 }
@@ -48,7 +47,7 @@ export interface InsightsState {
   store: StoreReport | null;
   nextId: number;
   /** The first report of the answer that is being written. */
-  first: Pick<InsightProgress, 'tokens' | 'buffer'> | null;
+  first: Pick<InsightProgress, 'tokens' | 'memory'> | null;
 }
 
 export const initialInsights: InsightsState = {
@@ -131,7 +130,6 @@ function start(state: InsightsState, activity: Activity, nowMs: number): Insight
     mode: null,
     timing: null,
     memory: null,
-    buffer: null,
     diskBytesPerToken: null,
   };
   const all = [...state.records, record];
@@ -141,12 +139,12 @@ function start(state: InsightsState, activity: Activity, nowMs: number): Insight
 }
 
 function insight(state: InsightsState, progress: InsightProgress, nowMs: number): InsightsState {
-  const { tokens, tokensPerSecond, attention, buffer } = progress;
-  const first = state.first ?? { tokens, buffer };
+  const { tokens, tokensPerSecond, attention, memory } = progress;
+  const first = state.first ?? { tokens, memory };
   const written = tokens - first.tokens;
-  const read = buffer.bytesRead - first.buffer.bytesRead;
+  const read = memory.readBytes - first.memory.readBytes;
   const changed = change(state, (record) => ({
-    ...{ tokens, attention, buffer },
+    ...{ tokens, attention, memory },
     decodeRates: tokensPerSecond
       ? withSample(record.decodeRates, [secondsIn(record, nowMs), tokensPerSecond])
       : record.decodeRates,

@@ -40,7 +40,7 @@ test('insights are told when they are asked for, and agree with the answer at it
   assert.equal(last?.tokens, 'In main.ts.'.length);
   assert.deepEqual(last?.attention, result.attention);
   assert.deepEqual(last?.attention.mass.retrieved, [[0.25, 0.25]]);
-  assert.equal(last?.buffer.capacity, result.memory.capBytes);
+  assert.equal(last?.memory.capBytes, result.memory.capBytes);
 });
 
 test('files are chosen by what a long question is about, and found without an answer', async (t) => {

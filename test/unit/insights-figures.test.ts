@@ -13,7 +13,8 @@ import {
 } from '../../extension/insights/figures.ts';
 import type { InsightRecord } from '../../extension/insights/model.ts';
 import { exactAttention } from '../fixtures/exact-attention.mjs';
-import { buffer, steps, store, waveAttention } from '../fixtures/wave-attention.mjs';
+import { memory } from '../fixtures/memory.mjs';
+import { steps, store, waveAttention } from '../fixtures/wave-attention.mjs';
 
 const record: InsightRecord = {
   ...{
@@ -24,7 +25,7 @@ const record: InsightRecord = {
     tokens: 44,
   },
   ...{ prefillRates: [[1, 210]], decodeRates: [[2, 30]], context: null, attention: waveAttention, steps },
-  ...{ gate: null, mode: 'wave', memory: null, buffer, diskBytesPerToken: 5e5 },
+  ...{ gate: null, mode: 'wave', memory, diskBytesPerToken: 5e5 },
   timing: {
     prefillTokens: 400,
     prefillMs: 2000,
@@ -72,7 +73,7 @@ test('speed comes from the finished answer, and before that from the last sample
 test('memory is told by tier, with a dash for what is not known', () => {
   assert.deepEqual(memoryTable(record, store).rows, [
     ['GPU', 'none', '–', '–', '–'],
-    ['RAM', '1.2 GB', '8.0 GB', '90%', '45 MB'],
+    ['RAM', '200 MB', '4.0 GB', '90%', '45 MB'],
     ['Disk', '5.0 GB', '20.0 GB', '–', '500 kB'],
   ]);
   assert.deepEqual(memoryTable(undefined, null).rows[1], ['RAM', '–', '–', '–', '–']);

@@ -5,7 +5,7 @@ import type { SessionEvent } from '../../extension/events.ts';
 import { initialInsights, reduceInsights, shownRecord } from '../../extension/insights/model.ts';
 import type { InsightsEvent, InsightsState } from '../../extension/insights/model.ts';
 import { exactAttention } from '../fixtures/exact-attention.mjs';
-import { buffer, steps, store, waveAttention } from '../fixtures/wave-attention.mjs';
+import { steps, store, waveAttention } from '../fixtures/wave-attention.mjs';
 import { memory } from '../fixtures/memory.mjs';
 
 const context = { tokens: 41_203, files: 120, excluded: [], coverage: 1, budget: 1e6, state: '' };
@@ -28,10 +28,10 @@ const asked = (question: string): SessionEvent => ({
   type: 'started',
   activity: { kind: 'ask', root: '/r', question },
 });
-const insight = (tokens: number, bytesRead: number): SessionEvent => {
+const insight = (tokens: number, readBytes: number): SessionEvent => {
   const progress: InsightProgress = {
     ...{ kind: 'insight', tokens, tokensPerSecond: 20, attention: waveAttention },
-    buffer: { ...buffer, bytesRead },
+    memory: { ...memory, readBytes },
   };
   return { type: 'progress', progress };
 };

@@ -36,7 +36,7 @@ import { connectionOver } from '../../backend/transport.ts';
 import { registerModels } from './fake-models.mjs';
 import { budgetOf, noteRead, registerPlan } from './fake-plan.mjs';
 import { exactAttention } from '../fixtures/exact-attention.mjs';
-import { buffer, steps, store, waveAttention } from '../fixtures/wave-attention.mjs';
+import { steps, store, waveAttention } from '../fixtures/wave-attention.mjs';
 import { memory } from '../fixtures/memory.mjs';
 
 /** @import { AskParams, AskResult, Citation, GateSegment, Progress, ProgressParams, RepositoryParams } from '../../backend/protocol.ts' */
@@ -166,7 +166,7 @@ sockets.on('connection', (socket) => {
       if (question.includes('crash')) process.kill(process.pid, 'SIGKILL');
     }
     if (params.insights) {
-      for (const [tokens, bytesRead] of /** @type {const} */ ([
+      for (const [tokens, readBytes] of /** @type {const} */ ([
         [4, 2e9],
         [44, 2.02e9],
       ])) {
@@ -174,7 +174,7 @@ sockets.on('connection', (socket) => {
           tokens,
           tokensPerSecond: 38.4,
           attention: waveAttention,
-          buffer: { ...buffer, bytesRead },
+          memory: { ...memory, readBytes },
         };
         await report(params, { kind: 'insight', ...insight });
       }

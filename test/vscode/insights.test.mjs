@@ -35,7 +35,7 @@ test('with an answer come speed, sparsity, recall, memory by tier and the store'
   await page.getByText('52 of 2,500').waitFor();
   await page.getByText('against exact attention, 12 samples').first().waitFor();
   await page.getByText('38.4 tokens/s').waitFor();
-  await table('Memory by tier').getByRole('row', { name: 'RAM 1.2 GB 8.0 GB 90% 45 MB' }).waitFor();
+  await table('Memory by tier').getByRole('row', { name: 'RAM 200 MB 4.0 GB 90% 45 MB' }).waitFor();
   await table('Memory by tier').getByRole('row', { name: 'Disk 5.0 GB 20.0 GB – 500 kB' }).waitFor();
   await table('Stored on disk').getByRole('row', { name: '/home/me/orchard Tiny 1M' }).waitFor();
   await page.locator('.chart:visible canvas').first().waitFor();
