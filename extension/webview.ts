@@ -1,8 +1,36 @@
 import { randomBytes } from 'node:crypto';
 import * as vscode from 'vscode';
+import { showError } from './show-error.ts';
+
+/** What a view shows: `name` is that of its script and style in `dist`, `body` is HTML. */
+export interface Page<Message> {
+  name: string;
+  body: string;
+  receive(message: Message, webview: vscode.Webview): Promise<void>;
+  /** The view is hidden or closed. A hidden page is lost: when the view comes back it is loaded again. */
+  gone(): void;
+}
+
+/** What goes wrong with a message is shown and logged. */
+export function openPage<Message>(
+  view: vscode.WebviewView,
+  extensionUri: vscode.Uri,
+  log: vscode.LogOutputChannel,
+  page: Page<Message>,
+): void {
+  const { webview } = view;
+  const assets = vscode.Uri.joinPath(extensionUri, 'dist');
+  webview.options = { enableScripts: true, localResourceRoots: [assets] };
+  webview.onDidReceiveMessage((message: Message) =>
+    page.receive(message, webview).catch((error: unknown) => showError(error, log)),
+  );
+  view.onDidChangeVisibility(() => view.visible || page.gone());
+  view.onDidDispose(() => page.gone());
+  webview.html = htmlOf(webview, extensionUri, page);
+}
 
 /** A page of ours: its script and style are `dist/NAME.js` and `.css`, nothing else may load or run. */
-export function webviewHtml(
+function htmlOf(
   webview: vscode.Webview,
   extensionUri: vscode.Uri,
   { name, body }: { name: string; body: string },

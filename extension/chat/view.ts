@@ -1,7 +1,7 @@
 import * as vscode from 'vscode';
 import type { Session } from '../session.ts';
-import { showError } from '../show-error.ts';
-import { chatHtml } from './html.ts';
+import { openPage } from '../webview.ts';
+import { chatBody } from './html.ts';
 import type { FromWebview, ToWebview } from './messages.ts';
 import { initialChat, reduceChat } from './model.ts';
 import type { ChatEvent, ChatState, EvidencePlace } from './model.ts';
@@ -46,20 +46,14 @@ export class Chat implements vscode.WebviewViewProvider {
   ) {}
 
   resolveWebviewView(view: vscode.WebviewView): void {
-    const { webview } = view;
-    const assets = vscode.Uri.joinPath(this.extensionUri, 'dist');
-    webview.options = { enableScripts: true, localResourceRoots: [assets] };
-    webview.onDidReceiveMessage((message: FromWebview) =>
-      this.#receive(message, webview).catch((error: unknown) => showError(error, this.log)),
-    );
-    // A hidden webview loses its page; when it comes back it says `ready` again.
-    view.onDidChangeVisibility(() => {
-      if (view.visible) return;
-      this.#webview = undefined;
-      this.#glances.fire(null);
+    openPage<FromWebview>(view, this.extensionUri, this.log, {
+      ...{ name: 'chat', body: chatBody() },
+      receive: (message, webview) => this.#receive(message, webview),
+      gone: () => {
+        this.#webview = undefined;
+        this.#glances.fire(null);
+      },
     });
-    view.onDidDispose(() => (this.#webview = undefined));
-    webview.html = chatHtml(webview, this.extensionUri);
   }
 
   /** Shows the view with the cursor in the question box; a selected word becomes part of the question. */

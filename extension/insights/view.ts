@@ -2,8 +2,7 @@ import * as vscode from 'vscode';
 import { StoreRequest } from '../../backend/protocol.ts';
 import { t } from '../l10n.ts';
 import type { Session } from '../session.ts';
-import { showError } from '../show-error.ts';
-import { webviewHtml } from '../webview.ts';
+import { openPage } from '../webview.ts';
 import { recordTitle } from './figures.ts';
 import type { FromInsights, ToInsights } from './messages.ts';
 import { initialInsights, reduceInsights, shownRecord } from './model.ts';
@@ -39,22 +38,10 @@ export class Insights implements vscode.WebviewViewProvider {
   ) {}
 
   resolveWebviewView(view: vscode.WebviewView): void {
-    const { webview } = view;
-    webview.options = {
-      enableScripts: true,
-      localResourceRoots: [vscode.Uri.joinPath(this.extensionUri, 'dist')],
-    };
-    webview.onDidReceiveMessage((message: FromInsights) =>
-      this.#receive(message, webview).catch((error: unknown) => showError(error, this.log)),
-    );
-    // A hidden webview loses its page; when it comes back it says `ready` again.
-    view.onDidChangeVisibility(() => {
-      if (!view.visible) this.#webview = undefined;
-    });
-    view.onDidDispose(() => (this.#webview = undefined));
-    webview.html = webviewHtml(webview, this.extensionUri, {
-      name: 'insights',
-      body: '<main id="insights" tabindex="-1"></main>',
+    openPage<FromInsights>(view, this.extensionUri, this.log, {
+      ...{ name: 'insights', body: '<main id="insights" tabindex="-1"></main>' },
+      receive: (message, webview) => this.#receive(message, webview),
+      gone: () => (this.#webview = undefined),
     });
   }
 

@@ -4,20 +4,11 @@
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
-import { after, before } from 'node:test';
-import { activeTab, ask, copyFixture, lastTurn, node, openWindow, status, test, vscode } from './window.mjs';
+import { activeTab, ask, inCopyOfFixture, lastTurn, node, status, test, vscode } from './window.mjs';
 
-const workspace = copyFixture();
+const workspace = inCopyOfFixture();
 const rules = path.join(workspace, '.repowave.json');
 const rulesNow = () => fs.readFileSync(rules, 'utf8');
-
-before(() =>
-  openWindow({ workspace, env: { REPOWAVE_BACKEND: path.join(import.meta.dirname, 'fake-backend.mjs') } }),
-);
-after(async () => {
-  await vscode?.close();
-  fs.rmSync(workspace, { recursive: true, force: true });
-});
 
 /** A line of the editor. @param {string} text */
 const line = (text) => vscode.page.locator('.editor-instance .view-line', { hasText: text }).first();

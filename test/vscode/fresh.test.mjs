@@ -2,22 +2,9 @@
 // What becomes of the files after they were read: counted, named under the answers, and read again when they are saved.
 import fs from 'node:fs';
 import path from 'node:path';
-import { after, before } from 'node:test';
-import { ask, chat, copyFixture, lastTurn, openWindow, status, test, vscode } from './window.mjs';
+import { ask, chat, inCopyOfFixture, lastTurn, status, test, vscode } from './window.mjs';
 
-const workspace = copyFixture();
-
-before(() =>
-  openWindow({
-    workspace,
-    settings: { 'files.autoSave': 'off' },
-    env: { REPOWAVE_BACKEND: path.join(import.meta.dirname, 'fake-backend.mjs') },
-  }),
-);
-after(async () => {
-  await vscode?.close();
-  fs.rmSync(workspace, { recursive: true, force: true });
-});
+const workspace = inCopyOfFixture({ 'files.autoSave': 'off' });
 
 /** Types at the top of a file of the workspace. @param {string} file @param {string} text */
 async function type(file, text) {

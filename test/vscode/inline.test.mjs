@@ -1,27 +1,15 @@
 // @ts-check
 // Conversations at lines of a file: asked with the keyboard, answered from the whole repository, kept and moved.
 import assert from 'node:assert/strict';
-import fs from 'node:fs';
-import path from 'node:path';
-import { after, before } from 'node:test';
-import { activeTab, chat, copyFixture, cursorAt, openWindow, status, test, vscode } from './window.mjs';
+import { activeTab, chat, inCopyOfFixture, cursorAt, status, test, vscode } from './window.mjs';
 
-const workspace = copyFixture();
-
-before(() =>
-  openWindow({
-    workspace,
-    settings: { 'files.autoSave': 'off' },
-    env: { REPOWAVE_BACKEND: path.join(import.meta.dirname, 'fake-backend.mjs') },
-  }),
-);
-after(async () => {
-  await vscode?.close();
-  fs.rmSync(workspace, { recursive: true, force: true });
-});
+inCopyOfFixture({ 'files.autoSave': 'off' });
 
 const thread = () => vscode.page.locator('.review-widget:visible');
 const comments = () => thread().locator('.review-comment');
+
+/** By VS Code's list of all conversations. */
+const openInList = () => vscode.page.locator('.comments-panel').getByText('Which place?').dblclick();
 
 /** @param {string} question */
 async function ask(question) {
@@ -75,6 +63,34 @@ test('while another question is answered it says so', async () => {
   await status('37% 2m10s').waitFor();
   await vscode.runCommand('RepoWave: Cancel');
   await comments().last().getByText('Cancelled.').waitFor();
+});
+
+test('it moves with edits, and is there again after a reload', async () => {
+  await vscode.runCommand('View: Focus Active Editor Group');
+  await vscode.page.keyboard.press('Control+Home');
+  await vscode.page.keyboard.press('Enter');
+  await vscode.runCommand('File: Save');
+  await vscode.runCommand('Developer: Reload Window');
+  await status(/RepoWave/).waitFor();
+  await vscode.runCommand('Comments: Focus on Comments View');
+  await vscode.page.locator('.comments-panel').getByText('[Ln 30]').waitFor();
+  await openInList();
+  await thread().waitFor();
+  await comments().getByText('whether a name starts with a dot').waitFor();
+  await vscode.screenshot('inline-2-reloaded');
+  await ask('Which place?');
+  await comments().last().getByText('"startLine":30').waitFor();
+});
+
+test('it is resolved, opened again and deleted', async () => {
+  const button = (/** @type {string} */ name) => thread().getByRole('button', { name }).first();
+  await button('Resolve Conversation').click();
+  await thread().waitFor({ state: 'hidden' });
+  await openInList();
+  await button('Reopen Conversation').click();
+  await button('Resolve Conversation').waitFor();
+  await button('Delete Conversation').click();
+  await thread().waitFor({ state: 'detached' });
 });
 
 test('nothing is wrong on the console', () => {

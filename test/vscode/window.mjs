@@ -3,7 +3,7 @@
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { test as nodeTest } from 'node:test';
+import { after, before, test as nodeTest } from 'node:test';
 import { VSCode } from '../harness/driver.mjs';
 
 const root = path.resolve(import.meta.dirname, '../..');
@@ -32,11 +32,20 @@ export async function useWindow(window) {
   await window.page.bringToFront();
 }
 
-/** A copy of the fixture that a test may change, to be removed by it. */
-export function copyFixture() {
-  const copy = fs.mkdtempSync(path.join(os.tmpdir(), 'repowave-workspace-'));
-  fs.cpSync(fixture, copy, { recursive: true });
-  return copy;
+/**
+ * A window on a copy of the fixture, which the tests of a file may change, with the scripted backend.
+ * @param {Record<string, unknown>} [settings] of the user @returns {string} the copy's folder
+ */
+export function inCopyOfFixture(settings) {
+  const workspace = fs.mkdtempSync(path.join(os.tmpdir(), 'repowave-workspace-'));
+  fs.cpSync(fixture, workspace, { recursive: true });
+  const env = { REPOWAVE_BACKEND: path.join(import.meta.dirname, 'fake-backend.mjs') };
+  before(() => openWindow({ workspace, settings, env }));
+  after(async () => {
+    await vscode?.close();
+    fs.rmSync(workspace, { recursive: true, force: true });
+  });
+  return workspace;
 }
 
 /** A line of a tree, as screen readers say it. @param {string | RegExp} name */
