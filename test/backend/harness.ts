@@ -165,3 +165,11 @@ export async function ended(backend: BackendProcess): Promise<void> {
   const { child } = backend;
   if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
 }
+
+/** Too long to be read in one sequence. */
+export const several = {
+  'src/apple.ts': code('apple'),
+  'src/banana.ts': code('banana'),
+  'src/cherry.ts': code('cherry'),
+  'src/date.ts': code('date'),
+};
