@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import * as vscode from 'vscode';
 import { PlanRequest } from '../../backend/protocol.ts';
 import type { PlanReport } from '../../backend/protocol.ts';
@@ -54,7 +55,9 @@ export class Budget implements vscode.Disposable {
 
   async refresh(): Promise<void> {
     const folder = await this.session.pickFolder();
-    if (folder) await this.#count(folder);
+    if (!folder) return;
+    const report = await this.#count(folder);
+    if (report) this.#shown(folder.uri.fsPath, report);
   }
 
   /** Leaves out what a node of the plan names; without one all of it. */
@@ -101,18 +104,33 @@ export class Budget implements vscode.Disposable {
   async #choose(nodes: readonly BudgetNode[], choice: Choice): Promise<void> {
     const places = nodes.filter(({ path }) => path !== '');
     if (!this.#root || places.length === 0) return;
-    await changeRules(this.#root, (text) =>
-      places.reduce((rest, { path, state }) => chosen(rest, { path, isOut: state === 'out' }, choice), text),
-    );
+    try {
+      await changeRules(this.#root, (text) =>
+        places.reduce(
+          (rest, { path, state }) => chosen(rest, { path, isOut: state === 'out' }, choice),
+          text,
+        ),
+      );
+    } catch (error) {
+      // A box that was ticked in vain goes back.
+      this.#tree.draw();
+      throw error;
+    }
     await this.refresh();
   }
 
-  /** Brings up to date what somebody looks at. */
+  /** Brings up to date what somebody looks at. Lines that are drawn anew would lose a click that is on its way. */
   #follow(): void {
-    if (this.#root && this.#tree.view.visible) this.#guard(() => this.refresh());
+    if (!this.#root || !this.#tree.view.visible) return;
+    this.#guard(async () => {
+      const folder = await this.session.pickFolder();
+      const report = folder && (await this.#count(folder));
+      if (report && !isDeepStrictEqual(report, this.#tree.report)) this.#shown(folder.uri.fsPath, report);
+    });
   }
 
-  async #count(folder: vscode.WorkspaceFolder): Promise<void> {
+  /** Undefined when another count has begun meanwhile. */
+  async #count(folder: vscode.WorkspaceFolder): Promise<PlanReport | undefined> {
     this.#counting?.cancel();
     const source = new vscode.CancellationTokenSource();
     this.#counting = source;
@@ -120,7 +138,7 @@ export class Budget implements vscode.Disposable {
       this.session.request(PlanRequest, this.session.params(folder), source.token),
     );
     if (this.#counting === source) this.#counting = undefined;
-    if (report && !source.token.isCancellationRequested) this.#shown(folder.uri.fsPath, report);
+    return source.token.isCancellationRequested ? undefined : report;
   }
 
   #shown(root: string, report: PlanReport): void {

@@ -14,6 +14,8 @@ export class BudgetTree implements vscode.TreeDataProvider<BudgetNode>, vscode.D
   readonly view: vscode.TreeView<BudgetNode>;
   #nodes: BudgetNode[] = [];
   #root = '';
+  /** What is shown. */
+  report: PlanReport | undefined;
 
   constructor() {
     this.view = vscode.window.createTreeView(BUDGET_VIEW, {
@@ -25,6 +27,7 @@ export class BudgetTree implements vscode.TreeDataProvider<BudgetNode>, vscode.D
 
   show(root: string, report: PlanReport): void {
     this.#root = root;
+    this.report = report;
     this.#nodes = planTree(report);
     this.view.description = planText(report);
     const over = report.files.filter(({ over }) => over).length;
@@ -33,6 +36,10 @@ export class BudgetTree implements vscode.TreeDataProvider<BudgetNode>, vscode.D
     this.view.message = report.counted
       ? undefined
       : t('Estimated from the sizes of the files: the model that counts is not on this machine.');
+    this.draw();
+  }
+
+  draw(): void {
     this.#changes.fire();
   }
 

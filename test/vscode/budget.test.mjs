@@ -80,7 +80,7 @@ test('more than fits is a warning, and its plan is applied with one click', asyn
 
 test('a file that cannot be understood is told and not touched', async () => {
   fs.writeFileSync(rules, '{"out": [');
-  await line('"out": [').waitFor();
+  await line('{"out": [').waitFor();
   await vscode.checkbox(node(/^README\.md, 800 tokens/)).click();
   await vscode.notification('.repowave.json cannot be understood: please correct it first.').waitFor();
   assert.equal(rulesNow(), '{"out": [');

@@ -20,7 +20,7 @@ async function ask(question) {
     .click();
   await vscode.page.keyboard.type(question);
   await thread().locator('.monaco-text-button', { hasText: /^Ask$/ }).click();
-  await comments().filter({ hasText: question }).waitFor();
+  await comments().filter({ hasText: question }).last().waitFor();
 }
 
 test('a question about the selected lines is answered at these lines, with its sources', async () => {
@@ -83,13 +83,14 @@ test('it moves with edits, and is there again after a reload', async () => {
 });
 
 test('it is resolved, opened again and deleted', async () => {
+  // The conversation is longer than the editor: its buttons are reached by keyboard.
   const button = (/** @type {string} */ name) => thread().getByRole('button', { name }).first();
-  await button('Resolve Conversation').click();
+  await button('Resolve Conversation').press('Enter');
   await thread().waitFor({ state: 'hidden' });
   await openInList();
-  await button('Reopen Conversation').click();
+  await button('Reopen Conversation').press('Enter');
   await button('Resolve Conversation').waitFor();
-  await button('Delete Conversation').click();
+  await button('Delete Conversation').press('Enter');
   await thread().waitFor({ state: 'detached' });
 });
 
