@@ -31,6 +31,7 @@ const NOISE = [
   /events\.data\./, // telemetry
   /Aborted onWillSaveTextDocument-event/, // at the start of VS Code on a loaded machine
   /Skipping attempt to overwrite walkthrough/, // when VS Code lists an installed extension a second time
+  /\[lifecycle\] Long running operations during shutdown/, // of VS Code itself, when a window is loaded again
 ];
 
 /** A running VS Code. Locators come from Playwright and wait by themselves. */
