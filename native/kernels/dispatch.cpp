@@ -1,4 +1,5 @@
 #include "kernels.h"
+#include "matmul.h"
 
 #include <cstdlib>
 #include <cstring>
@@ -27,6 +28,17 @@ static const Kernels* choose() {
     for (const char* isa : {"avx512", "avx2"})
         if (const Kernels* found = kernels_named(isa)) return found;
     return &kernels_scalar;
+}
+
+#if defined(__x86_64__)
+extern const MatmulKernels matmul_vnni;
+#endif
+
+const MatmulKernels* matmul_kernels() {
+#if defined(__x86_64__)
+    if (&kernels() == &kernels_avx512 && __builtin_cpu_supports("avx512vnni")) return &matmul_vnni;
+#endif
+    return nullptr;
 }
 
 const Kernels& kernels() {

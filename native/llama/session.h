@@ -8,6 +8,7 @@
 #include "../wave/head_mass.h"
 #include "../wave/insight.h"
 #include "model.h"
+#include "weight_matmul.h"
 
 #include <atomic>
 #include <exception>
@@ -100,6 +101,7 @@ class Session {
     static bool on_node(ggml_tensor* node, bool ask, void* session);
     static void run_store(ggml_tensor* node, int thread, int threads, void* hook);
     static void run_attend(ggml_tensor* node, int thread, int threads, void* hook);
+    static void run_matmul(ggml_tensor* node, int thread, int threads, void* matmul);
     void rewrite(ggml_tensor* node, uint32_t layer, Role role);
     const char* unsupported(const ggml_tensor* attention, uint32_t layer) const;
     void begin_attention(const ggml_tensor* node, uint32_t layer);
@@ -115,6 +117,7 @@ class Session {
     std::shared_ptr<wave::WaveBuffer> buffer_;
     wave::KvTail tail_;
     wave::Attention attention_;
+    WeightMatmul matmul_;
     wave::Views views_;
     Budget budget_;
     std::vector<wave::KvRun> tail_runs_; ///< [kv_heads], of the layer being attended

@@ -31,6 +31,16 @@ AttentionParams params_of(const ggml_tensor* attention) {
     return params;
 }
 
+/// A throw-away custom node tells how ggml keeps the function of one.
+void make_custom(ggml_tensor* node, ggml_custom_op_t function, void* user) {
+    ggml_context* scratch = ggml_init({ggml_tensor_overhead(), nullptr, true});
+    const ggml_tensor* custom =
+        ggml_custom_4d(scratch, GGML_TYPE_F32, 1, 1, 1, 1, nullptr, 0, function, GGML_N_TASKS_MAX, user);
+    node->op = custom->op;
+    std::memcpy(node->op_params, custom->op_params, sizeof node->op_params);
+    ggml_free(scratch);
+}
+
 } // namespace
 
 bool Session::on_node(ggml_tensor* node, bool ask, void* user) {
@@ -48,6 +58,8 @@ bool Session::on_node(ggml_tensor* node, bool ask, void* user) {
             self->error_ = self->model_->architecture() + " uses " + reason;
         else
             self->rewrite(node, layer, Role::attend);
+    } else if (node->op == GGML_OP_MUL_MAT && self->matmul_.takes(node)) {
+        make_custom(node, run_matmul, &self->matmul_);
     }
     return false;
 }
@@ -71,14 +83,12 @@ void Session::rewrite(ggml_tensor* node, uint32_t layer, Role role) {
         const bool windowed = root(node->src[1])->ne[1] < cells_;
         layers_[layer] = {params.scale, params.soft_cap, windowed ? llama_model_n_swa(model_->get()) : 0};
     }
-    // A throw-away custom node tells how ggml keeps the function of one.
-    ggml_context* scratch = ggml_init({ggml_tensor_overhead(), nullptr, true});
-    ggml_tensor* custom = ggml_custom_4d(scratch, GGML_TYPE_F32, 1, 1, 1, 1, nullptr, 0,
-                                         role == Role::attend ? run_attend : run_store, GGML_N_TASKS_MAX,
-                                         &hooks_[layer * 3 + static_cast<size_t>(role)]);
-    node->op = custom->op;
-    std::memcpy(node->op_params, custom->op_params, sizeof node->op_params);
-    ggml_free(scratch);
+    make_custom(node, role == Role::attend ? run_attend : run_store,
+                &hooks_[layer * 3 + static_cast<size_t>(role)]);
+}
+
+void Session::run_matmul(ggml_tensor* node, int thread, int threads, void* matmul) {
+    static_cast<WeightMatmul*>(matmul)->run(node, thread, threads);
 }
 
 /// Every thread of the pool comes here; each writes its share of the heads.

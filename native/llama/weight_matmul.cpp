@@ -1,0 +1,96 @@
+#include "weight_matmul.h"
+
+#include <algorithm>
+#include <ggml-backend.h>
+#include <optional>
+#include <sched.h>
+
+namespace repowave {
+namespace {
+
+/// Below, unpacking the weights costs more than the faster products save.
+constexpr int64_t kFewestTokens = 16;
+/// Tokens that one thread packs at a time.
+constexpr int64_t kTokensAtATime = 16;
+
+std::optional<wave::WeightFormat> format_of(ggml_type type) {
+    switch (type) {
+    case GGML_TYPE_Q4_1: return wave::WeightFormat::q4_1;
+    case GGML_TYPE_Q5_0: return wave::WeightFormat::q5_0;
+    case GGML_TYPE_Q5_1: return wave::WeightFormat::q5_1;
+    case GGML_TYPE_Q8_0: return wave::WeightFormat::q8_0;
+    case GGML_TYPE_Q4_K: return wave::WeightFormat::q4_K;
+    case GGML_TYPE_Q5_K: return wave::WeightFormat::q5_K;
+    case GGML_TYPE_Q6_K: return wave::WeightFormat::q6_K;
+    default: return std::nullopt;
+    }
+}
+
+bool is_matrix_of_floats(const ggml_tensor* x) {
+    return x->type == GGML_TYPE_F32 && x->nb[0] == sizeof(float) && x->ne[2] == 1 && x->ne[3] == 1;
+}
+
+} // namespace
+
+WeightMatmul::WeightMatmul(int threads) : kernels_(wave::matmul_kernels()), scratch_(threads) {}
+
+bool WeightMatmul::takes(const ggml_tensor* node) {
+    const ggml_tensor *weights = node->src[0], *x = node->src[1];
+    if (!kernels_ || x->ne[1] < kFewestTokens || !is_matrix_of_floats(x) || !is_matrix_of_floats(node))
+        return false;
+    const auto format = format_of(weights->type);
+    // Weights that ggml has rearranged for kernels of its own lie in buffers that no host may read.
+    if (!format || !weights->buffer || !ggml_backend_buffer_is_host(weights->buffer)) return false;
+    if (weights->ne[1] % wave::kPanelRows || weights->ne[2] != 1 || weights->ne[3] != 1) return false;
+    const size_t activations = x->ne[0] * x->ne[1];
+    if (activations > packed_capacity_) {
+        constexpr size_t kLeastPerScale = 16;
+        packed_memory_ = wave::aligned_bytes(activations + activations / wave::kActivationBlock * sizeof(float) +
+                                             activations / kLeastPerScale * sizeof(float));
+        packed_capacity_ = activations;
+    }
+    packed_.values = reinterpret_cast<int8_t*>(packed_memory_.get());
+    packed_.scales = reinterpret_cast<float*>(packed_memory_.get() + packed_capacity_);
+    packed_.sums = packed_.scales + packed_capacity_ / wave::kActivationBlock;
+    if (x->ne[0] > scratch_columns_) {
+        scratch_columns_ = static_cast<int>(x->ne[0]);
+        for (auto& scratch : scratch_)
+            scratch = wave::aligned_bytes(wave::matmul_scratch_bytes(scratch_columns_));
+    }
+    return true;
+}
+
+void WeightMatmul::run(const ggml_tensor* node, int thread, int threads) {
+    const wave::WeightFormat format = *format_of(node->src[0]->type);
+    pack_tokens(node->src[1], format);
+    while (packed_tokens_.load(std::memory_order_acquire) < node->src[1]->ne[1]) sched_yield();
+    multiply_panels(node, format, thread);
+    if (through_.fetch_add(1, std::memory_order_acq_rel) + 1 < threads) return;
+    for (auto* counter : {&next_tokens_, &packed_tokens_, &next_panel_, &through_}) counter->store(0);
+}
+
+void WeightMatmul::pack_tokens(const ggml_tensor* x, wave::WeightFormat format) {
+    const int64_t tokens = x->ne[1];
+    for (int64_t first; (first = next_tokens_.fetch_add(kTokensAtATime)) < tokens;) {
+        const int64_t end = std::min(first + kTokensAtATime, tokens);
+        for (int64_t token = first; token < end; token++) {
+            const auto* row = reinterpret_cast<const float*>(static_cast<const uint8_t*>(x->data) + token * x->nb[1]);
+            kernels_->pack(row, static_cast<int>(x->ne[0]), format, packed_, token);
+        }
+        packed_tokens_.fetch_add(end - first, std::memory_order_release);
+    }
+}
+
+void WeightMatmul::multiply_panels(const ggml_tensor* node, wave::WeightFormat format, int thread) {
+    const ggml_tensor* weights = node->src[0];
+    const int64_t panels = weights->ne[1] / wave::kPanelRows;
+    for (int64_t panel; (panel = next_panel_.fetch_add(1)) < panels;) {
+        const int64_t row = panel * wave::kPanelRows;
+        const auto* rows = static_cast<const uint8_t*>(weights->data) + row * weights->nb[1];
+        kernels_->multiply({format, rows, weights->nb[1], static_cast<int>(weights->ne[0])}, packed_,
+                           node->ne[1], static_cast<float*>(node->data) + row, node->nb[1] / sizeof(float),
+                           scratch_[thread].get());
+    }
+}
+
+} // namespace repowave
