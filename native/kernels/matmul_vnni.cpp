@@ -44,8 +44,8 @@ inline __m512i four_values(const int8_t* p) {
 
 /// Tokens [first, first + T) with the whole panel.
 template <int T, int PerScale>
-void multiply_tokens(const Unpacked& weights, int columns, const PackedTokens& tokens, size_t first, float* out,
-                     size_t out_stride) {
+void multiply_tokens(const Unpacked& weights, int columns, const PackedTokens& tokens, size_t first,
+                     float* out, size_t out_stride) {
     const int8_t* x = tokens.values + first * columns;
     const float* scales = tokens.scales + first * (columns / kActivationBlock);
     const float* sums = tokens.sums + first * (columns / PerScale);
@@ -69,7 +69,8 @@ void multiply_tokens(const Unpacked& weights, int columns, const PackedTokens& t
             const __m512 scale = _mm512_load_ps(weights.scales + block * kPanelRows + half * 16);
             const __m512 min = _mm512_load_ps(weights.mins + block * kPanelRows + half * 16);
             for (int t = 0; t < T; t++) {
-                const float of_token = scales[t * (columns / kActivationBlock) + block * PerScale / kActivationBlock];
+                const float of_token =
+                    scales[t * (columns / kActivationBlock) + block * PerScale / kActivationBlock];
                 const __m512 both = _mm512_mul_ps(scale, _mm512_set1_ps(of_token));
                 const __m512 x_sum = _mm512_set1_ps(sums[t * (columns / PerScale) + block]);
                 total[t][half] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum[t][half]), both, total[t][half]);
@@ -82,8 +83,8 @@ void multiply_tokens(const Unpacked& weights, int columns, const PackedTokens& t
             _mm512_storeu_ps(out + (first + t) * out_stride + half * 16, total[t][half]);
 }
 
-void multiply(const WeightPanel& panel, const PackedTokens& tokens, size_t count, float* out, size_t out_stride,
-              uint8_t* scratch) {
+void multiply(const WeightPanel& panel, const PackedTokens& tokens, size_t count, float* out,
+              size_t out_stride, uint8_t* scratch) {
     with_format(panel.format, [&](auto format) {
         using Format = decltype(format);
         constexpr int per_scale = Format::per_scale;

@@ -1,10 +1,12 @@
 // The weight formats of GGUF files, one block each: weight i = scales[i / per_scale] * u[i] -
-// mins[i / per_scale] with u of eight bits. Layouts: ggml-common.h and ggml-quants.c of llama.cpp.
+// mins[i / per_scale] with u of eight bits, 32-byte aligned. Layouts: ggml-common.h and ggml-quants.c of
+// llama.cpp.
 #pragma once
 
 #include "matmul.h"
 
 #include <cstring>
+#include <immintrin.h>
 
 namespace wave {
 namespace {
@@ -15,21 +17,29 @@ inline float half_at(const uint8_t* p) {
     return _cvtsh_ss(bits);
 }
 
-/// u[i] |= 16 where bit i is set.
-inline void add_fifth_bits(const uint8_t* bits, uint8_t* u) {
-    for (int i = 0; i < 32; i++) u[i] |= (bits[i / 8] >> (i % 8) & 1) << 4;
+/// 32 weights in 16 bytes: the first half in the low nibbles, the second in the high ones.
+inline __m256i split_nibbles(const uint8_t* from) {
+    const __m128i both = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from));
+    const __m256i spread = _mm256_inserti128_si256(_mm256_castsi128_si256(both), _mm_srli_epi16(both, 4), 1);
+    return _mm256_and_si256(spread, _mm256_set1_epi8(15));
 }
 
-/// 32 weights in 16 bytes: the first half in the low nibbles, the second in the high ones.
-inline void split_nibbles(const uint8_t* from, uint8_t* u) {
-    for (int i = 0; i < 16; i++) u[i] = from[i] & 15, u[i + 16] = from[i] >> 4;
+/// 16 where a bit of the 32 is set.
+inline __m256i fifth_bits(const uint8_t* from) {
+    uint32_t bits;
+    std::memcpy(&bits, from, sizeof bits);
+    return _mm256_maskz_set1_epi8(bits, 16);
+}
+
+inline void keep(uint8_t* u, __m256i values) {
+    _mm256_store_si256(reinterpret_cast<__m256i*>(u), values);
 }
 
 struct Q4_1 {
     static constexpr int values = 32, bytes = 20, per_scale = 32;
     static void unpack(const uint8_t* block, uint8_t* u, float* scales, float* mins) {
         scales[0] = half_at(block), mins[0] = -half_at(block + 2);
-        split_nibbles(block + 4, u);
+        keep(u, split_nibbles(block + 4));
     }
 };
 
@@ -37,8 +47,7 @@ struct Q5_0 {
     static constexpr int values = 32, bytes = 22, per_scale = 32;
     static void unpack(const uint8_t* block, uint8_t* u, float* scales, float* mins) {
         scales[0] = half_at(block), mins[0] = 16 * scales[0];
-        split_nibbles(block + 6, u);
-        add_fifth_bits(block + 2, u);
+        keep(u, _mm256_or_si256(split_nibbles(block + 6), fifth_bits(block + 2)));
     }
 };
 
@@ -46,8 +55,7 @@ struct Q5_1 {
     static constexpr int values = 32, bytes = 24, per_scale = 32;
     static void unpack(const uint8_t* block, uint8_t* u, float* scales, float* mins) {
         scales[0] = half_at(block), mins[0] = -half_at(block + 2);
-        split_nibbles(block + 8, u);
-        add_fifth_bits(block + 4, u);
+        keep(u, _mm256_or_si256(split_nibbles(block + 8), fifth_bits(block + 4)));
     }
 };
 
@@ -121,13 +129,20 @@ struct Q6_K {
 /// work(Format()) for the format's type.
 template <class Work> auto with_format(WeightFormat format, const Work& work) {
     switch (format) {
-    case WeightFormat::q4_1: return work(Q4_1());
-    case WeightFormat::q5_0: return work(Q5_0());
-    case WeightFormat::q5_1: return work(Q5_1());
-    case WeightFormat::q8_0: return work(Q8_0());
-    case WeightFormat::q4_K: return work(Q4_K());
-    case WeightFormat::q5_K: return work(Q5_K());
-    case WeightFormat::q6_K: break;
+    case WeightFormat::q4_1:
+        return work(Q4_1());
+    case WeightFormat::q5_0:
+        return work(Q5_0());
+    case WeightFormat::q5_1:
+        return work(Q5_1());
+    case WeightFormat::q8_0:
+        return work(Q8_0());
+    case WeightFormat::q4_K:
+        return work(Q4_K());
+    case WeightFormat::q5_K:
+        return work(Q5_K());
+    case WeightFormat::q6_K:
+        break;
     }
     return work(Q6_K());
 }

@@ -43,7 +43,7 @@ std::string llama_error() {
     return first_error;
 }
 
-Model::Model(const std::string& path, const std::function<void(float)>& on_progress) {
+Model::Model(const std::string& path, const std::function<void(float)>& on_progress) : weight_file_(path) {
     llama_model_params params = llama_model_default_params();
     ggml_backend_dev_t no_devices[] = {nullptr};
     params.devices = no_devices;

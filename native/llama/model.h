@@ -2,6 +2,7 @@
 #pragma once
 
 #include "../wave/kv.h"
+#include "weight_file.h"
 
 #include <functional>
 #include <llama.h>
@@ -46,6 +47,7 @@ class Model {
 
     llama_model* get() const { return model_; }
     const llama_vocab* vocab() const { return llama_model_get_vocab(model_); }
+    const WeightFile& weight_file() const { return weight_file_; }
     /// With the type f16.
     const wave::KvShape& kv_shape() const { return shape_; }
     int query_heads() const { return llama_model_n_head(model_); }
@@ -65,6 +67,7 @@ class Model {
     void check_supported() const;
 
     llama_model* model_ = nullptr;
+    WeightFile weight_file_;
     wave::KvShape shape_;
 };
 

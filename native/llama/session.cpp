@@ -36,7 +36,8 @@ void Session::Deleter::operator()(ggml_threadpool* pool) const {
 Session::Session(std::shared_ptr<const Model> model, const SessionParams& params)
     : model_(std::move(model)), shape_(with_type(model_->kv_shape(), params.kv_type)), batch_(params.batch),
       threads_(params.threads), buffer_(params.buffer), tail_(shape_),
-      attention_(shape_, model_->query_heads(), params.threads), matmul_(params.threads), views_(buffer_), tail_runs_(shape_.kv_heads),
+      attention_(shape_, model_->query_heads(), params.threads),
+      matmul_(model_->weight_file(), params.threads), views_(buffer_), tail_runs_(shape_.kv_heads),
       layers_(shape_.layers), insight_(shape_, model_->query_heads()) {
     for (uint32_t layer = 0; layer < shape_.layers; layer++)
         for (const Role role : {Role::store_keys, Role::store_values, Role::attend})
@@ -136,6 +137,7 @@ void Session::run_batch(const llama_token* tokens, int count, int position, bool
     const bool probed = probed_.exchange(false);
     if (!error_.empty()) throw ModelUnsupported(error_);
     if (attention_failure_) std::rethrow_exception(std::exchange(attention_failure_, nullptr));
+    if (matmul_.failed()) throw std::runtime_error("the model's file could not be read");
     if (cancelled_.load()) throw Cancelled();
     if (status != 0 && !probed) throw std::runtime_error("llama.cpp failed: " + llama_error());
     tail_.set_tokens(tail_.tokens() + count);

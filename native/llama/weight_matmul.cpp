@@ -15,14 +15,22 @@ constexpr int64_t kTokensAtATime = 16;
 
 std::optional<wave::WeightFormat> format_of(ggml_type type) {
     switch (type) {
-    case GGML_TYPE_Q4_1: return wave::WeightFormat::q4_1;
-    case GGML_TYPE_Q5_0: return wave::WeightFormat::q5_0;
-    case GGML_TYPE_Q5_1: return wave::WeightFormat::q5_1;
-    case GGML_TYPE_Q8_0: return wave::WeightFormat::q8_0;
-    case GGML_TYPE_Q4_K: return wave::WeightFormat::q4_K;
-    case GGML_TYPE_Q5_K: return wave::WeightFormat::q5_K;
-    case GGML_TYPE_Q6_K: return wave::WeightFormat::q6_K;
-    default: return std::nullopt;
+    case GGML_TYPE_Q4_1:
+        return wave::WeightFormat::q4_1;
+    case GGML_TYPE_Q5_0:
+        return wave::WeightFormat::q5_0;
+    case GGML_TYPE_Q5_1:
+        return wave::WeightFormat::q5_1;
+    case GGML_TYPE_Q8_0:
+        return wave::WeightFormat::q8_0;
+    case GGML_TYPE_Q4_K:
+        return wave::WeightFormat::q4_K;
+    case GGML_TYPE_Q5_K:
+        return wave::WeightFormat::q5_K;
+    case GGML_TYPE_Q6_K:
+        return wave::WeightFormat::q6_K;
+    default:
+        return std::nullopt;
     }
 }
 
@@ -30,34 +38,44 @@ bool is_matrix_of_floats(const ggml_tensor* x) {
     return x->type == GGML_TYPE_F32 && x->nb[0] == sizeof(float) && x->ne[2] == 1 && x->ne[3] == 1;
 }
 
+/// Weights that ggml has rearranged for kernels of its own lie in buffers that no host may read.
+bool lies_as_in_file(const ggml_tensor* weights) {
+    return weights->buffer && ggml_backend_buffer_is_host(weights->buffer);
+}
+
 } // namespace
 
-WeightMatmul::WeightMatmul(int threads) : kernels_(wave::matmul_kernels()), scratch_(threads) {}
+WeightMatmul::WeightMatmul(const WeightFile& file, int threads)
+    : file_(file), kernels_(wave::matmul_kernels()), scratch_(threads) {}
 
 bool WeightMatmul::takes(const ggml_tensor* node) {
     const ggml_tensor *weights = node->src[0], *x = node->src[1];
     if (!kernels_ || x->ne[1] < kFewestTokens || !is_matrix_of_floats(x) || !is_matrix_of_floats(node))
         return false;
-    const auto format = format_of(weights->type);
-    // Weights that ggml has rearranged for kernels of its own lie in buffers that no host may read.
-    if (!format || !weights->buffer || !ggml_backend_buffer_is_host(weights->buffer)) return false;
-    if (weights->ne[1] % wave::kPanelRows || weights->ne[2] != 1 || weights->ne[3] != 1) return false;
+    if (!format_of(weights->type) || weights->ne[1] % wave::kPanelRows || ggml_n_dims(weights) > 2)
+        return false;
+    if (!lies_as_in_file(weights) && !file_.find(weights)) return false;
+    reserve(weights, x);
+    return true;
+}
+
+void WeightMatmul::reserve(const ggml_tensor* weights, const ggml_tensor* x) {
     const size_t activations = x->ne[0] * x->ne[1];
     if (activations > packed_capacity_) {
-        constexpr size_t kLeastPerScale = 16;
-        packed_memory_ = wave::aligned_bytes(activations + activations / wave::kActivationBlock * sizeof(float) +
-                                             activations / kLeastPerScale * sizeof(float));
         packed_capacity_ = activations;
+        const size_t scales = activations / wave::kActivationBlock, sums = 2 * scales;
+        packed_memory_ = wave::aligned_bytes(activations + (scales + sums) * sizeof(float));
+        packed_.values = reinterpret_cast<int8_t*>(packed_memory_.get());
+        packed_.scales = reinterpret_cast<float*>(packed_memory_.get() + activations);
+        packed_.sums = packed_.scales + scales;
     }
-    packed_.values = reinterpret_cast<int8_t*>(packed_memory_.get());
-    packed_.scales = reinterpret_cast<float*>(packed_memory_.get() + packed_capacity_);
-    packed_.sums = packed_.scales + packed_capacity_ / wave::kActivationBlock;
-    if (x->ne[0] > scratch_columns_) {
-        scratch_columns_ = static_cast<int>(x->ne[0]);
-        for (auto& scratch : scratch_)
-            scratch = wave::aligned_bytes(wave::matmul_scratch_bytes(scratch_columns_));
+    const auto columns = static_cast<int>(weights->ne[0]);
+    if (columns <= columns_ && weights->nb[1] <= row_bytes_) return;
+    columns_ = std::max(columns_, columns), row_bytes_ = std::max(row_bytes_, weights->nb[1]);
+    for (auto& [rows, panel] : scratch_) {
+        rows = wave::aligned_bytes(wave::kPanelRows * row_bytes_);
+        panel = wave::aligned_bytes(wave::matmul_scratch_bytes(columns_));
     }
-    return true;
 }
 
 void WeightMatmul::run(const ggml_tensor* node, int thread, int threads) {
@@ -74,7 +92,8 @@ void WeightMatmul::pack_tokens(const ggml_tensor* x, wave::WeightFormat format) 
     for (int64_t first; (first = next_tokens_.fetch_add(kTokensAtATime)) < tokens;) {
         const int64_t end = std::min(first + kTokensAtATime, tokens);
         for (int64_t token = first; token < end; token++) {
-            const auto* row = reinterpret_cast<const float*>(static_cast<const uint8_t*>(x->data) + token * x->nb[1]);
+            const auto* row =
+                reinterpret_cast<const float*>(static_cast<const uint8_t*>(x->data) + token * x->nb[1]);
             kernels_->pack(row, static_cast<int>(x->ne[0]), format, packed_, token);
         }
         packed_tokens_.fetch_add(end - first, std::memory_order_release);
@@ -83,14 +102,24 @@ void WeightMatmul::pack_tokens(const ggml_tensor* x, wave::WeightFormat format) 
 
 void WeightMatmul::multiply_panels(const ggml_tensor* node, wave::WeightFormat format, int thread) {
     const ggml_tensor* weights = node->src[0];
-    const int64_t panels = weights->ne[1] / wave::kPanelRows;
-    for (int64_t panel; (panel = next_panel_.fetch_add(1)) < panels;) {
-        const int64_t row = panel * wave::kPanelRows;
-        const auto* rows = static_cast<const uint8_t*>(weights->data) + row * weights->nb[1];
+    auto& [memory, panel] = scratch_[thread];
+    for (int64_t next; (next = next_panel_.fetch_add(1)) < weights->ne[1] / wave::kPanelRows;) {
+        const int64_t row = next * wave::kPanelRows;
+        const uint8_t* rows = rows_of(weights, row, memory.get());
+        if (!rows) return failed_.store(true);
         kernels_->multiply({format, rows, weights->nb[1], static_cast<int>(weights->ne[0])}, packed_,
                            node->ne[1], static_cast<float*>(node->data) + row, node->nb[1] / sizeof(float),
-                           scratch_[thread].get());
+                           panel.get());
     }
+}
+
+/// A panel's rows; null when they cannot be read.
+const uint8_t* WeightMatmul::rows_of(const ggml_tensor* weights, int64_t first, uint8_t* memory) {
+    const size_t before = first * weights->nb[1];
+    if (lies_as_in_file(weights)) return static_cast<const uint8_t*>(weights->data) + before;
+    const auto offset = file_.find(weights);
+    return offset && file_.read(*offset + before, memory, wave::kPanelRows * weights->nb[1]) ? memory
+                                                                                             : nullptr;
 }
 
 } // namespace repowave
