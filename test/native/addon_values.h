@@ -87,6 +87,7 @@ inline Napi::Object read_clusters(Napi::Env env, const wave::KvShape& shape, con
 
 /// The functions of one part of the addon, by their names in JavaScript.
 void add_kernels(Napi::Object exports);
+void add_matmul(Napi::Object exports);
 void add_index(Napi::Object exports);
 void add_attention(Napi::Object exports);
 

@@ -125,6 +125,7 @@ void add_kernels(Napi::Object exports) {
 
 static Napi::Object initialize(Napi::Env, Napi::Object exports) {
     values::add_kernels(exports);
+    values::add_matmul(exports);
     values::add_index(exports);
     values::add_attention(exports);
     return exports;

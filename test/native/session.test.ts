@@ -60,8 +60,8 @@ function plainLogits(name: string, model: TinyModel, tokens: Int32Array): Float3
 const worstError = (actual: Float32Array[], expected: Float32Array[]): number =>
   Math.max(...expected.map((row, i) => relativeError(actual[i]!, row)));
 
-for (const { name, model: tiny, others } of TINY_MODELS) {
-  test(`${name}: logits are llama.cpp's to 1e-4, also over stored segments`, async () => {
+for (const { name, model: tiny, others, tolerance = 1e-4 } of TINY_MODELS) {
+  test(`${name}: logits are llama.cpp's to ${tolerance}, also over stored segments`, async () => {
     const { integer } = createRandom(11);
     const tokens = Int32Array.from({ length: 400 }, () => integer(0, VOCABULARY - 1));
     const expected = plainLogits('tiny', tiny, tokens);
@@ -69,7 +69,7 @@ for (const { name, model: tiny, others } of TINY_MODELS) {
     const session = addon.createSession(model, { threads: 2, kvType: 'f32', batch: 96 });
     const error = worstError(await ourLogits(session, tokens), expected);
     console.log(`${name}: relative L2 of logits, worst of 8 rows: ${error.toExponential(2)}`);
-    assert.ok(error <= 1e-4, `${error}`);
+    assert.ok(error <= tolerance, `${error}`);
 
     // The same tokens, 300 of them stored on disk as two segments and mapped again.
     const views: View[] = [];
@@ -85,13 +85,13 @@ for (const { name, model: tiny, others } of TINY_MODELS) {
     }
     session.reset(views);
     await session.forward(tokens.subarray(300), 300, true);
-    assert.ok(relativeError(session.logits(), expected[7]!) <= 1e-4);
+    assert.ok(relativeError(session.logits(), expected[7]!) <= tolerance);
     session.close();
     model.close();
 
     for (const [other, changes] of Object.entries(others)) {
       const seen = worstError(plainLogits('other', { ...tiny, ...changes }, tokens), expected);
-      assert.ok(seen > 1e-3, `${other} would not be noticed: ${seen}`);
+      assert.ok(seen > 10 * tolerance, `${other} would not be noticed: ${seen}`);
     }
   });
 }

@@ -1,4 +1,4 @@
-/** The test addon of kernels_addon.cpp, index_addon.cpp and attention_addon.cpp, and what its tests share. */
+/** The test addon of kernels_addon.cpp and the other *_addon.cpp, and what its tests share. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { createRequire } from 'node:module';
@@ -89,6 +89,8 @@ interface TestAddon {
     mass: Float32Array,
   ): Float32Array;
   multiply(isa: string, a: Float32Array, rows: number, bt: Float32Array, columns: number): Float32Array;
+  hasMatmul(): boolean;
+  multiplyQuantized(format: string, rows: Uint8Array, columns: number, x: Float32Array): Float32Array;
   cluster(x: Float32Array, points: number, d: number): Partition;
   buildIndex(options: Stored, run: PlacedRun): NativeIndex[];
   choose(ranks: Float32Array, sizes: Uint32Array[], budget: number): Uint32Array;
