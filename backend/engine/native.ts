@@ -230,7 +230,7 @@ export interface CudaReport {
 }
 
 export interface NativeAddon {
-  /** What the kernels run on: avx512, avx2 or scalar. */
+  /** What the kernels run on: avx512-vnni (with products of weights), avx512, avx2 or scalar. */
   readonly isa: string;
   readonly llamaVersion: string;
   /** Looks for an NVIDIA GPU, each time anew. */

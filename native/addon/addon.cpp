@@ -1,6 +1,8 @@
 #include "cuda.h"
 #include "wrappers.h"
 
+#include "../kernels/matmul.h"
+
 #include <cstring>
 #include <dlfcn.h>
 #include <filesystem>
@@ -116,7 +118,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
     ModelWrap::define(env);
     SegmentWrap::define(env);
     SessionWrap::define(env);
-    exports["isa"] = Napi::String::New(env, wave::kernels().isa);
+    exports["isa"] = Napi::String::New(env, wave::matmul_kernels() ? "avx512-vnni" : wave::kernels().isa);
     exports["llamaVersion"] = Napi::String::New(env, llama_version());
     exports["cuda"] = Napi::Function::New(env, cuda, "cuda");
     exports["loadModel"] = Napi::Function::New(env, load_model, "loadModel");
