@@ -211,7 +211,10 @@ export interface NativeMemory {
   cacheUsed: number;
   hits: number;
   misses: number;
+  /** Read ahead; of those, hits; and asked to be read ahead too late. */
   prefetched: number;
+  foreseen: number;
+  overtaken: number;
   /** Misses that were estimated: not there in time, or no room; and unreadable or damaged on disk. */
   late: number;
   damaged: number;

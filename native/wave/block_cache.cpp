@@ -3,6 +3,7 @@
 #include "checksum.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace wave {
 namespace {
@@ -64,9 +65,10 @@ void BlockCache::use(uint64_t stamp, uint32_t head, const ClusterRef* list, size
         const uint32_t block = entry(list[i].segment, head, list[i].cluster);
         const bool known = block < kDamaged;
         if (known) blocks_[block].stamp = std::max(blocks_[block].stamp, stamp);
-        if (known && !blocks_[block].reading)
+        if (known && !blocks_[block].reading) {
             lru_.touch(block), counters_.hits++;
-        else
+            counters_.foreseen += std::exchange(blocks_[block].ahead, false);
+        } else
             counters_.misses++;
     }
 }
@@ -79,7 +81,7 @@ bool BlockCache::plan(uint64_t stamp, uint32_t head, ClusterRef wanted, std::vec
     const uint32_t found = make_room(pages_of(table.file->tokens(head, wanted.cluster)));
     if (found == kNoPage) return false;
     block = found;
-    blocks_[found] = {stamp, wanted.segment, table.first[head] + wanted.cluster, true};
+    blocks_[found] = {stamp, wanted.segment, table.first[head] + wanted.cluster, true, stamp == 0};
     table.reading++, reading_++;
     reads.push_back({table.file.get(), wanted.segment, head, wanted.cluster, found, false});
     return true;

@@ -33,6 +33,7 @@ struct CacheCounters {
     uint64_t hits = 0;       ///< asked for and there
     uint64_t misses = 0;     ///< asked for and not there (yet)
     uint64_t prefetched = 0; ///< read ahead
+    uint64_t foreseen = 0;   ///< of those, asked for later while they were there
     uint64_t dropped = 0;    ///< asked to be read ahead, and overtaken or crowded out
     uint64_t bytes = 0;      ///< read from files
     // Misses that stayed missing:
@@ -127,6 +128,7 @@ class BlockCache {
         uint64_t stamp; ///< the last step that used it; 0: none
         uint32_t segment, entry;
         bool reading; ///< and therefore in no list
+        bool ahead;   ///< read before anybody asked for it
     };
     struct SegmentTable {
         std::shared_ptr<const ClusterFile> file;

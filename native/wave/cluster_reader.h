@@ -7,8 +7,8 @@
 // row.
 #pragma once
 
-#include <cstdint>
-#include <sys/uio.h>
+#include "stored_file.h"
+
 #include <vector>
 
 namespace wave {
@@ -23,12 +23,9 @@ struct StoredHead {
 
 class ClusterFile {
   public:
-    /// @param fd open for reading; closed in the end
     /// @param heads [layers * kv_heads]
-    ClusterFile(int fd, size_t slot_bytes, std::vector<StoredHead> heads);
-    ~ClusterFile();
-    ClusterFile(const ClusterFile&) = delete;
-    ClusterFile& operator=(const ClusterFile&) = delete;
+    ClusterFile(std::shared_ptr<const StoredFile> file, size_t slot_bytes, std::vector<StoredHead> heads)
+        : file_(std::move(file)), slot_bytes_(slot_bytes), heads_(std::move(heads)) {}
 
     size_t slot_bytes() const { return slot_bytes_; }
     size_t heads() const { return heads_.size(); }
@@ -44,12 +41,13 @@ class ClusterFile {
         return heads_[head].offset + static_cast<uint64_t>(heads_[head].starts[cluster]) * slot_bytes_;
     }
 
-    /// Reads as many bytes as the parts hold; at most IOV_MAX of them, which are changed. Threads may read at
-    /// the same time. @returns false when the file cannot be read or ends too soon
-    bool read(uint64_t offset, iovec* parts, size_t count) const noexcept;
+    /// As StoredFile::read. @returns false when the file cannot be read or ends too soon
+    bool read(uint64_t offset, iovec* parts, size_t count) const noexcept {
+        return file_->read(offset, parts, count) == 0;
+    }
 
   private:
-    int fd_;
+    std::shared_ptr<const StoredFile> file_;
     size_t slot_bytes_;
     std::vector<StoredHead> heads_;
 };

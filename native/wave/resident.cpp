@@ -72,7 +72,7 @@ WaveIndex::WaveIndex(const Segment& segment, BlockCache& cache)
         for (uint32_t i = 0; i < entry.fine; i++)
             pages_ += (starts[i + 1] - starts[i] + kPageSlots - 1) / kPageSlots;
     }
-    file_ = std::make_shared<const ClusterFile>(segment.duplicate(), cache.slot_bytes(), std::move(stored));
+    file_ = std::make_shared<const ClusterFile>(segment.file(), cache.slot_bytes(), std::move(stored));
     number_ = cache_.add_segment(file_);
 }
 

@@ -2,42 +2,13 @@
 
 #include <cerrno>
 #include <cstring>
-#include <fcntl.h>
-#include <sys/stat.h>
 #include <system_error>
-#include <unistd.h>
 
 namespace wave {
-namespace {
 
-[[noreturn]] void fail(const std::string& what) {
-    throw std::system_error(errno, std::generic_category(), what);
-}
-
-} // namespace
-
-Segment::Segment(const std::string& path) : path_(path), fd_(::open(path.c_str(), O_RDONLY | O_CLOEXEC)) {
-    if (fd_ < 0) fail(path);
-    try {
-        open();
-    } catch (...) {
-        ::close(fd_);
-        throw;
-    }
-}
-
-Segment::~Segment() {
-    ::close(fd_);
-}
-
-void Segment::corrupt(const std::string& what) const {
-    throw SegmentCorrupt(path_ + " " + what);
-}
-
-void Segment::open() {
-    struct stat info;
-    if (::fstat(fd_, &info) != 0) fail(path_);
-    const auto size = static_cast<uint64_t>(info.st_size);
+Segment::Segment(const std::string& path) : file_(std::make_shared<const StoredFile>(path)) {
+    uint64_t size;
+    if (const int error = file_->size(size)) throw std::system_error(error, std::generic_category(), path);
     HeaderPage page;
     if (size < sizeof page) corrupt("is not a segment file");
     read(0, &page, sizeof page);
@@ -60,13 +31,16 @@ void Segment::open() {
 }
 
 void Segment::read(size_t offset, void* to, size_t n) const {
-    for (auto* p = static_cast<uint8_t*>(to); n > 0;) {
-        const ssize_t done = ::pread(fd_, p, n, static_cast<off_t>(offset));
-        if (done < 0 && errno == EINTR) continue;
-        if (done < 0) fail(path_);
-        if (done == 0) corrupt("is incomplete");
-        p += done, offset += static_cast<size_t>(done), n -= static_cast<size_t>(done);
-    }
+    if (n == 0) return;
+    iovec part{to, n};
+    const int error = file_->read(offset, &part, 1);
+    if (error == ENODATA) corrupt("is incomplete");
+    if (error == ENOENT || error == ESTALE) corrupt("is not there any more");
+    if (error != 0) throw std::system_error(error, std::generic_category(), file_->path());
+}
+
+void Segment::corrupt(const std::string& what) const {
+    throw SegmentCorrupt(file_->path() + " " + what);
 }
 
 AlignedBytes Segment::read_part(size_t begin, size_t end, uint32_t checksum, const char* what) const {
@@ -91,12 +65,6 @@ AlignedBytes Segment::read_fine() const {
 void Segment::read_slots(size_t head, uint8_t* to) const {
     read(layout_.data + head * layout_.data_stride, to, layout_.data_stride);
     if (crc32c(to, layout_.data_stride) != entry(head).checksum) corrupt("has damaged keys and values");
-}
-
-int Segment::duplicate() const {
-    const int fd = ::fcntl(fd_, F_DUPFD_CLOEXEC, 0);
-    if (fd < 0) fail(path_);
-    return fd;
 }
 
 void Segment::verify() const {

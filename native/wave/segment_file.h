@@ -13,6 +13,7 @@
 
 #include "clusters.h"
 #include "segment_layout.h"
+#include "stored_file.h"
 
 #include <string>
 
@@ -48,9 +49,6 @@ class Segment {
   public:
     /// Reads the header, meta and the table.
     explicit Segment(const std::string& path);
-    ~Segment();
-    Segment(const Segment&) = delete;
-    Segment& operator=(const Segment&) = delete;
 
     size_t tokens() const { return tokens_; }
     const KvShape& shape() const { return shape_; }
@@ -69,8 +67,8 @@ class Segment {
     AlignedBytes read_fine() const;
     /// All slots of a layer and head. @param to room for layout().data_stride bytes
     void read_slots(size_t head, uint8_t* to) const;
-    /// Another descriptor of the file, for its clusters to be read. Throws std::system_error.
-    int duplicate() const;
+    /// For its clusters to be read.
+    const std::shared_ptr<const StoredFile>& file() const { return file_; }
     /// Reads all of the file.
     void verify() const;
 
@@ -78,10 +76,8 @@ class Segment {
     AlignedBytes read_part(size_t begin, size_t end, uint32_t checksum, const char* what) const;
     void read(size_t offset, void* to, size_t n) const;
     [[noreturn]] void corrupt(const std::string& what) const;
-    void open();
 
-    std::string path_;
-    int fd_;
+    std::shared_ptr<const StoredFile> file_;
     KvShape shape_;
     size_t tokens_ = 0;
     Layout layout_{{}, 0, 0};

@@ -39,7 +39,7 @@ MemoryReport WaveBuffer::report() {
         const CacheCounters one = cache->counters();
         CacheCounters& sum = report.counters;
         sum.hits += one.hits, sum.misses += one.misses, sum.prefetched += one.prefetched;
-        sum.dropped += one.dropped, sum.bytes += one.bytes;
+        sum.foreseen += one.foreseen, sum.dropped += one.dropped, sum.bytes += one.bytes;
         sum.late += one.late, sum.no_room += one.no_room, sum.failed += one.failed;
     }
     report.bytes_read += report.counters.bytes;

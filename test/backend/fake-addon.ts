@@ -283,7 +283,16 @@ export function setCapacity(bytes: number): void {
 export function memory(): NativeMemory {
   return {
     ...{ capacity, exact: 100, index: 20, background: 3, cacheCapacity: 1000, cacheUsed: 400 },
-    ...{ hits: 4 * passes, misses: passes, prefetched: 0, late: 0, damaged: 0, bytesRead: 100 * passes },
+    ...{
+      hits: 4 * passes,
+      misses: passes,
+      prefetched: 0,
+      foreseen: 0,
+      overtaken: 0,
+      late: 0,
+      damaged: 0,
+      bytesRead: 100 * passes,
+    },
   };
 }
 

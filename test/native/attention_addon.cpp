@@ -24,6 +24,7 @@ struct Stored {
     size_t tokens = 0;
     std::vector<wave::BuiltClusters> built; ///< [runs][kv_heads]
     // Of wave runs, in files without a name:
+    std::vector<int> descriptors;
     std::vector<std::vector<uint32_t>> checksums; ///< [runs][kv_heads]
     std::vector<std::shared_ptr<const wave::ClusterFile>> files;
     std::vector<uint32_t> numbers;
@@ -36,6 +37,10 @@ struct Stored {
             positions.push_back(run.Get("position").As<Napi::Number>().Int64Value());
             tokens += tails.back()->tokens();
         }
+    }
+
+    ~Stored() {
+        for (const int fd : descriptors) ::close(fd);
     }
 
     wave::KvRun run(size_t i, uint32_t head) const {
@@ -56,6 +61,7 @@ struct Stored {
         checksums.resize(built.size());
         for (size_t i = 0; i < tails.size(); i++) {
             const int fd = ::memfd_create("slots", MFD_CLOEXEC);
+            descriptors.push_back(fd);
             std::vector<wave::StoredHead> heads;
             uint64_t end = 0;
             for (uint32_t head = 0; head < shape.kv_heads; head++) {
@@ -73,7 +79,8 @@ struct Stored {
                 if (::pwrite(fd, slots.data(), slots.size(), static_cast<off_t>(end)) < 0) throw std::bad_alloc();
                 end += slots.size();
             }
-            files.push_back(std::make_shared<const wave::ClusterFile>(fd, slot, std::move(heads)));
+            const auto file = std::make_shared<const wave::StoredFile>("/proc/self/fd/" + std::to_string(fd));
+            files.push_back(std::make_shared<const wave::ClusterFile>(file, slot, std::move(heads)));
             numbers.push_back(cache->add_segment(files.back()));
         }
     }

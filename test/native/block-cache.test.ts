@@ -11,6 +11,7 @@ interface Counters {
   hits: number;
   misses: number;
   prefetched: number;
+  foreseen: number;
   dropped: number;
   bytes: number;
   late: number;
@@ -273,7 +274,9 @@ test('what was read ahead is a hit, and costs nothing more', async () => {
     const { data } = cache.acquire(head, refsOf(id, range(60)), true);
     assert.ok(Buffer.concat(range(60).map((c) => slotsOf(segment, head, c))).equals(data));
   }
-  assert.deepEqual(cache.counters(), { ...cache.counters(), hits: 120, misses: 0, bytes });
+  assert.deepEqual(cache.counters(), { ...cache.counters(), hits: 120, foreseen: 120, misses: 0, bytes });
+  cache.acquire(0, refsOf(id, range(60)), true);
+  assert.equal(cache.counters().foreseen, 120);
 });
 
 test('a request that is overtaken is dropped; those of other heads are not', async () => {

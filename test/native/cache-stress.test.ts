@@ -4,7 +4,7 @@ import path from 'node:path';
 import { test } from 'node:test';
 
 const root = path.resolve(import.meta.dirname, '../..');
-const SOURCES = ['block_cache', 'block_cache_upkeep', 'checksum', 'cluster_reader', 'page_arena'];
+const SOURCES = ['block_cache', 'block_cache_upkeep', 'checksum', 'page_arena', 'stored_file'];
 
 /** @returns the program */
 function build(sanitizers: string): string {

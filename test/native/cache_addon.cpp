@@ -3,7 +3,6 @@
 #include "wave/checksum.h"
 
 #include <cstring>
-#include <fcntl.h>
 #include <memory>
 #include <napi.h>
 #include <string>
@@ -70,9 +69,8 @@ class Cache : public Napi::ObjectWrap<Cache> {
         for (uint32_t i = 0; i < starts.Length(); i++)
             heads.push_back({own->starts[i].data(), own->checksums[i].data(),
                              static_cast<uint32_t>(own->checksums[i].size()), offsets[i]});
-        const int fd = ::open(call[0].As<Napi::String>().Utf8Value().c_str(), O_RDONLY | O_CLOEXEC);
-        if (fd < 0) throw Napi::Error::New(call.Env(), "cannot open the file");
-        own->file = std::make_unique<wave::ClusterFile>(fd, cache_.slot_bytes(), std::move(heads));
+        const auto file = std::make_shared<const wave::StoredFile>(call[0].As<Napi::String>().Utf8Value());
+        own->file = std::make_unique<wave::ClusterFile>(file, cache_.slot_bytes(), std::move(heads));
         return Napi::Number::New(call.Env(), cache_.add_segment({own, own->file.get()}));
     }
     void remove(const Napi::CallbackInfo& call) { cache_.remove_segment(number(call[0])); }
@@ -91,6 +89,7 @@ class Cache : public Napi::ObjectWrap<Cache> {
         Napi::Object result = Napi::Object::New(call.Env());
         const auto put = [&](const char* name, uint64_t value) { result[name] = static_cast<double>(value); };
         put("hits", counters.hits), put("misses", counters.misses), put("prefetched", counters.prefetched);
+        put("foreseen", counters.foreseen);
         put("dropped", counters.dropped), put("bytes", counters.bytes), put("late", counters.late);
         put("noRoom", counters.no_room), put("failed", counters.failed);
         return result;

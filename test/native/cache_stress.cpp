@@ -9,7 +9,6 @@
 #include <atomic>
 #include <cstdio>
 #include <cstdlib>
-#include <fcntl.h>
 #include <fstream>
 #include <random>
 #include <string>
@@ -55,9 +54,8 @@ std::shared_ptr<OwnFile> make_file(const std::string& path, uint32_t seed) {
     }
     std::ofstream(path, std::ios::binary)
         .write(reinterpret_cast<const char*>(own->bytes.data()), static_cast<std::streamsize>(own->bytes.size()));
-    const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-    if (fd < 0) fail("cannot open " + path);
-    own->file = std::make_unique<wave::ClusterFile>(fd, kSlot, std::move(heads));
+    const auto file = std::make_shared<const wave::StoredFile>(path);
+    own->file = std::make_unique<wave::ClusterFile>(file, kSlot, std::move(heads));
     return own;
 }
 

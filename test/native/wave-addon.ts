@@ -141,9 +141,8 @@ interface TestAddon {
 
 const build = path.resolve(import.meta.dirname, '../../build');
 /** Another build of the same addon can be named: sanitize.test.ts does. */
-export const addon = createRequire(import.meta.url)(
-  process.env.REPOWAVE_TEST_ADDON ?? path.join(build, 'native/kernels_test.node'),
-) as TestAddon;
+export const addonPath = process.env.REPOWAVE_TEST_ADDON ?? path.join(build, 'native/kernels_test.node');
+export const addon = createRequire(import.meta.url)(addonPath) as TestAddon;
 
 /** More random cases make the same test stronger and slower: 1 is the usual number, sanitize.test.ts takes fewer. */
 export const effort = Number(process.env.REPOWAVE_TEST_EFFORT ?? 1);

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
@@ -100,5 +101,30 @@ test('a flipped bit anywhere in a file is found', () => {
     copy[at]! ^= 1 << integer(0, 7);
     fs.writeFileSync(bad, copy);
     assert.throws(() => addon.verifySegment(bad), `byte ${at} of ${copy.length}`);
+  }
+});
+
+test('thousands of segments are open at once where the system allows a few hundred files', () => {
+  const { normal } = createRandom(9);
+  const shape = SHAPES[0]!;
+  const { file } = write('many', shape, 20, { layers: 1, without: [] });
+  const files = Array.from({ length: 2500 }, (_, i) => path.join(folder, `many-${i}`));
+  for (const name of files) fs.linkSync(file, name);
+  const limit = (soft: string) =>
+    execFileSync('prlimit', ['--pid', String(process.pid), `--nofile=${soft}:`], { encoding: 'utf8' });
+  const before = /NOFILE.*?(\d+)/.exec(
+    execFileSync(
+      'prlimit',
+      ['--pid', String(process.pid), '--nofile', '--noheadings', '--output', 'RESOURCE,SOFT'],
+      { encoding: 'utf8' },
+    ),
+  )![1]!;
+  limit('300');
+  try {
+    const q = new Float32Array(shape.dk).map(normal);
+    const mass = addon.headMass(files, [{ layer: 0, kvHead: 0, q }], 2);
+    for (const share of mass) assert.ok(Math.abs(share - 1 / files.length) < 1e-9);
+  } finally {
+    limit(before);
   }
 });
