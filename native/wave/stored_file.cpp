@@ -15,8 +15,10 @@ struct OpenFiles {
     std::mutex mutex;
     std::list<const StoredFile*> files;
 };
+/// Never destroyed: the buffer of a process is older than its first file, so that it goes later, and its
+/// files with it.
 OpenFiles& open_files() {
-    static OpenFiles files;
+    static auto& files = *new OpenFiles;
     return files;
 }
 

@@ -31,6 +31,9 @@ struct OwnFile {
     std::_Exit(1);
 }
 
+/// Until after main, as the buffer of a process keeps some.
+std::shared_ptr<OwnFile> kept_to_the_end;
+
 bool damaged(uint32_t cluster) {
     return cluster % 20 == 7;
 }
@@ -163,6 +166,7 @@ int main(int, char** arguments) {
     std::vector<std::shared_ptr<OwnFile>> files;
     for (uint32_t i = 0; i < kSegments + kSessions; i++)
         files.push_back(make_file(folder + "/" + std::to_string(i), i + 1));
+    kept_to_the_end = files.front();
     const std::vector<std::shared_ptr<OwnFile>> own(files.begin() + kSegments, files.end());
     wave::BlockCache cache(kSlot, 10000 * kPage);
     std::vector<Placed> shared;
