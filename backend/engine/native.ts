@@ -68,6 +68,11 @@ export interface SessionOptions {
   threads: number;
   /** How K and V are kept: f16 is the product's, f32 is for comparing with llama.cpp to the last digits. */
   kvType?: 'f16' | 'f32';
+  /**
+   * How `save` keeps K and V on disk: as they are (the default), or in eight bits per element around the means of
+   * clusters, in about half of the bytes. Both are read alike.
+   */
+  stored?: 'f16' | 'q8';
   /** Most tokens of one forward pass. */
   batch?: number;
 }

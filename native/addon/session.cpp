@@ -29,6 +29,7 @@ Napi::Value SessionWrap::create(const Napi::CallbackInfo& call) {
     if (options.Has("batch")) params.batch = options.Get("batch").As<Napi::Number>();
     if (options.Has("kvType") && options.Get("kvType").As<Napi::String>().Utf8Value() == "f32")
         params.kv_type = wave::DType::f32;
+    if (options.Has("stored")) params.packed = options.Get("stored").As<Napi::String>().Utf8Value() == "q8";
     params.buffer = wave_buffer();
     try {
         auto session = std::make_shared<Session>(model, params);

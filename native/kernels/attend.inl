@@ -80,6 +80,12 @@ inline V load_elements(const float* x) {
 inline V load_elements(const uint16_t* x) {
     return Isa::load_f16(x);
 }
+inline void store_elements(float* y, V x) {
+    Isa::store(y, x);
+}
+inline void store_elements(uint16_t* y, V x) {
+    Isa::store_f16(y, x);
+}
 
 /// kt[dk][kTileKeys] = the transposed keys; the columns from `keys` on are zero. `row` gives the key's row.
 template <class T, class Row>
@@ -266,6 +272,18 @@ void from_f16(const uint16_t* x, float* y, size_t n) {
         y[i] = Isa::from_f16(x[i]);
 }
 
+template <class T> void from_steps_typed(const uint8_t* steps, V step, const T* mean, T* y, size_t n) {
+    for (size_t i = 0; i < n; i += W)
+        store_elements(y + i, Isa::fma(step, Isa::load_i8(steps + i), load_elements(mean + i)));
+}
+
+void from_steps(const uint8_t* steps, float step, DType type, const void* mean, void* y, size_t n) {
+    if (type == DType::f16)
+        from_steps_typed(steps, Isa::set1(step), static_cast<const uint16_t*>(mean), static_cast<uint16_t*>(y), n);
+    else
+        from_steps_typed(steps, Isa::set1(step), static_cast<const float*>(mean), static_cast<float*>(y), n);
+}
+
 void add_mass(const float* logits, const float* biases, float m, float l, float* mass, size_t n) {
     const V shift = Isa::set1(-m), inverse = Isa::set1(1.0f / l);
     size_t i = 0;
@@ -280,6 +298,6 @@ void add_mass(const float* logits, const float* biases, float m, float l, float*
 
 } // namespace
 
-#define REPOWAVE_KERNELS(isa) {isa, attend, score, weigh, to_f16, from_f16, add_mass, multiply}
+#define REPOWAVE_KERNELS(isa) {isa, attend, score, weigh, to_f16, from_f16, from_steps, add_mass, multiply}
 
 } // namespace wave

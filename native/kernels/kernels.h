@@ -90,6 +90,9 @@ struct Kernels {
     /// Rounds to half precision, to nearest even. n is any number.
     void (*to_f16)(const float* x, uint16_t* y, size_t n);
     void (*from_f16)(const uint16_t* x, float* y, size_t n);
+    /// y[i] = mean[i] + step * steps[i], of signed steps; mean and y are of `type`. n is a multiple of 16.
+    /// From the first to the last, so that the steps may be the last bytes of y's memory.
+    void (*from_steps)(const uint8_t* steps, float step, DType type, const void* mean, void* y, size_t n);
     /// mass[i] += exp(logits[i] + biases[i] - m) / l for i < n; biases may be null
     void (*add_mass)(const float* logits, const float* biases, float m, float l, float* mass, size_t n);
     /// c[i][j] = a[i] . b[j]: a is [rows][d], bt is [d][columns], c is [rows][columns]. columns is a multiple

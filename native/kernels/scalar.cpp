@@ -34,6 +34,7 @@ struct Isa {
     static constexpr int gemm_columns = 4; // in units of V
     static V load(const float* p) { return *p; }
     static V load_f16(const uint16_t* p) { return half_to_float(*p); }
+    static V load_i8(const uint8_t* p) { return static_cast<int8_t>(*p); }
     static void store(float* p, V x) { *p = x; }
     static void store_f16(uint16_t* p, V x) { *p = float_to_half(x); }
     static uint16_t to_f16(float x) { return float_to_half(x); }

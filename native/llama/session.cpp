@@ -35,7 +35,7 @@ void Session::Deleter::operator()(ggml_threadpool* pool) const {
 
 Session::Session(std::shared_ptr<const Model> model, const SessionParams& params)
     : model_(std::move(model)), shape_(with_type(model_->kv_shape(), params.kv_type)), batch_(params.batch),
-      threads_(params.threads), buffer_(params.buffer), tail_(shape_),
+      threads_(params.threads), packed_(params.packed), buffer_(params.buffer), tail_(shape_),
       attention_(shape_, model_->query_heads(), params.threads),
       matmul_(model_->weight_file(), params.threads), views_(buffer_), tail_runs_(shape_.kv_heads),
       layers_(shape_.layers), insight_(shape_, model_->query_heads()) {
@@ -191,6 +191,7 @@ std::vector<float> Session::head_mass(const std::vector<std::shared_ptr<const wa
 void Session::save(const std::string& path, const std::string& meta) {
     wave::SegmentSettings settings;
     settings.threads = threads_;
+    settings.packed = packed_;
     for (const LayerFacts& layer : layers_) settings.without_index.push_back(layer.window > 0);
     save_seconds_ = wave::write_segment(path, tail_, meta, settings);
 }

@@ -25,6 +25,7 @@ struct SessionParams {
     int threads = 1;
     int batch = 512; ///< most tokens of one pass through the layers
     wave::DType kv_type = wave::DType::f16;
+    bool packed = false;                      ///< whether segments are stored in eight bits per element
     std::shared_ptr<wave::WaveBuffer> buffer; ///< what keeps stored segments in memory
 };
 
@@ -113,6 +114,7 @@ class Session {
     std::shared_ptr<const Model> model_;
     wave::KvShape shape_;
     int batch_, threads_;
+    bool packed_;
     uint32_t cells_ = 0; ///< of llama.cpp's own cache, which holds nothing of use
     std::shared_ptr<wave::WaveBuffer> buffer_;
     wave::KvTail tail_;

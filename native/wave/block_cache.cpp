@@ -38,6 +38,7 @@ void BlockCache::acquire(const Step& step, uint32_t head, const ClusterRef* list
     out.reads.clear(), out.rows.clear(), out.missing.clear();
     // What is under way must not be torn by a failed allocation.
     out.reads.reserve(n), out.rows.reserve(tokens), out.missing.reserve(n), out.parts.reserve(kMostParts);
+    out.front.resize(front_bytes());
 
     queue_.overtake(head);
     use(step.stamp_, head, list, n);
@@ -45,7 +46,7 @@ void BlockCache::acquire(const Step& step, uint32_t head, const ClusterRef* list
         for (size_t i = 0; i < n; i++)
             if (!plan(step.stamp_, head, list[i], out.reads)) break;
         lock.unlock();
-        read_all(out.reads, out.parts);
+        read_all(out);
         lock.lock();
         publish(out.reads);
         read_done_.wait(lock, [&] {
@@ -135,40 +136,60 @@ void BlockCache::collect(uint64_t stamp, uint32_t head, const ClusterRef* list, 
 
 // --- reading, without the lock: the pages of blocks that are being read are their reader's
 
-void BlockCache::read_all(std::vector<Read>& reads, std::vector<iovec>& parts) const noexcept {
+/// Parts of a file that follow one another, read into places that need not.
+class BlockCache::Scatter {
+  public:
+    Scatter(const ClusterFile& file, uint64_t offset, std::vector<iovec>& parts)
+        : file_(file), offset_(offset), parts_(parts) {
+        parts_.clear();
+    }
+    void add(uint8_t* to, size_t bytes) {
+        if (!parts_.empty() && static_cast<uint8_t*>(parts_.back().iov_base) + parts_.back().iov_len == to) {
+            parts_.back().iov_len += bytes;
+        } else {
+            if (parts_.size() == kMostParts) read();
+            parts_.push_back({to, bytes});
+        }
+        bytes_ += bytes;
+    }
+    /// @returns whether everything added so far could be read
+    bool read() {
+        good_ = good_ && file_.read(offset_, parts_.data(), parts_.size());
+        parts_.clear();
+        offset_ += std::exchange(bytes_, 0);
+        return good_;
+    }
+
+  private:
+    const ClusterFile& file_;
+    uint64_t offset_;
+    std::vector<iovec>& parts_;
+    size_t bytes_ = 0;
+    bool good_ = true;
+};
+
+void BlockCache::read_all(Acquired& out) const noexcept {
+    std::vector<Read>& reads = out.reads;
     for (size_t begin = 0, end; begin < reads.size(); begin = end) {
         const Read& first = reads[begin];
-        for (end = begin + 1; end < reads.size(); end++)
-            if (reads[end].file != first.file || reads[end].head != first.head ||
-                reads[end].cluster != first.cluster + (end - begin))
-                break;
-        read_run(reads.data() + begin, end - begin, parts);
+        end = begin + 1;
+        if (first.file->packed()) {
+            read_pack(reads[begin], out.front.data(), out.parts);
+            continue;
+        }
+        while (end < reads.size() && reads[end].file == first.file && reads[end].head == first.head &&
+               reads[end].cluster == first.cluster + (end - begin))
+            end++;
+        read_run(reads.data() + begin, end - begin, out.parts);
     }
 }
 
 /// Neighbours. What is wrong with one of them must not cost the others.
 void BlockCache::read_run(Read* reads, size_t n, std::vector<iovec>& parts) const noexcept {
-    const ClusterFile& file = *reads[0].file;
-    uint64_t at = file.offset(reads[0].head, reads[0].cluster), end = at;
-    bool good = true;
-    const auto flush = [&](uint64_t until) {
-        good = good && file.read(at, parts.data(), parts.size());
-        parts.clear();
-        at = until;
-    };
-    parts.clear();
+    Scatter scatter(*reads[0].file, reads[0].file->offset(reads[0].head, reads[0].cluster), parts);
     for (size_t i = 0; i < n; i++)
-        each_page(reads[i], [&](uint8_t* page, size_t bytes) {
-            end += bytes;
-            if (!parts.empty() &&
-                static_cast<uint8_t*>(parts.back().iov_base) + parts.back().iov_len == page) {
-                parts.back().iov_len += bytes;
-                return;
-            }
-            if (parts.size() == kMostParts) flush(end - bytes);
-            parts.push_back({page, bytes});
-        });
-    flush(end);
+        each_page(reads[i], [&](uint8_t* page, size_t bytes) { scatter.add(page, bytes); });
+    const bool good = scatter.read();
     for (size_t i = 0; i < n; i++)
         if (good)
             reads[i].good = intact(reads[i]);
@@ -178,7 +199,7 @@ void BlockCache::read_run(Read* reads, size_t n, std::vector<iovec>& parts) cons
 
 /// visit(address, bytes) for the pages of a cluster that is being read
 template <class Visit> void BlockCache::each_page(const Read& read, Visit visit) const {
-    size_t left = read.file->bytes(read.head, read.cluster);
+    size_t left = read.file->tokens(read.head, read.cluster) * slot_bytes_;
     for (uint32_t page = read.block; left > 0; page = arena_.next(page)) {
         const size_t bytes = std::min(left, arena_.page_bytes());
         visit(arena_.page(page), bytes);
@@ -190,6 +211,29 @@ bool BlockCache::intact(const Read& read) const noexcept {
     uint32_t crc = 0;
     each_page(read, [&](const uint8_t* page, size_t bytes) { crc = crc32c(page, bytes, crc); });
     return crc == read.file->head(read.head).checksums[read.cluster];
+}
+
+/// A page's steps are read to its end, where the slots that are made of them overwrite none that is still
+/// needed.
+void BlockCache::read_pack(Read& read, uint8_t* front, std::vector<iovec>& parts) const noexcept {
+    const ClusterFile& file = *read.file;
+    const auto each_part = [&](auto visit) {
+        each_page(read, [&](uint8_t* page, size_t bytes) {
+            const size_t tokens = bytes / slot_bytes_, steps = tokens * file.shape().slot_elements();
+            visit(page, tokens, page + bytes - steps, steps);
+        });
+    };
+    Scatter scatter(file, file.offset(read.head, read.cluster), parts);
+    scatter.add(front, front_bytes());
+    each_part([&](uint8_t*, size_t, uint8_t* steps, size_t bytes) { scatter.add(steps, bytes); });
+    if (!scatter.read()) return;
+    uint32_t crc = crc32c(front, front_bytes(), 0);
+    each_part([&](uint8_t*, size_t, uint8_t* steps, size_t bytes) { crc = crc32c(steps, bytes, crc); });
+    read.good = crc == file.head(read.head).checksums[read.cluster];
+    if (!read.good) return;
+    each_part([&](uint8_t* page, size_t tokens, uint8_t* steps, size_t) {
+        unpack(file.shape(), front, steps, tokens, page);
+    });
 }
 
 void BlockCache::publish(const std::vector<Read>& reads) {

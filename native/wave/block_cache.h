@@ -74,6 +74,7 @@ class BlockCache {
         friend BlockCache;
         std::vector<Read> reads;
         std::vector<iovec> parts;
+        std::vector<uint8_t> front; ///< of the pack that is read
     };
 
     /// @param slot_bytes of K and V of one token, layer and head; the same for all segments
@@ -138,6 +139,8 @@ class BlockCache {
         uint32_t reading = 0;
     };
 
+    class Scatter;
+
     uint64_t begin_step();
     void end_step(uint64_t stamp);
 
@@ -152,10 +155,12 @@ class BlockCache {
     void evict(uint32_t block);
     void collect(uint64_t stamp, uint32_t head, const ClusterRef* list, size_t n, bool wait, Acquired& out);
 
-    void read_all(std::vector<Read>& reads, std::vector<iovec>& parts) const noexcept;
+    size_t front_bytes() const { return sizeof(PackHeader) + slot_bytes_; }
+    void read_all(Acquired& out) const noexcept;
     void read_run(Read* reads, size_t n, std::vector<iovec>& parts) const noexcept;
     template <class Visit> void each_page(const Read& read, Visit visit) const;
     bool intact(const Read& read) const noexcept;
+    void read_pack(Read& read, uint8_t* front, std::vector<iovec>& parts) const noexcept;
     void publish(const std::vector<Read>& reads);
 
     void resize_if_idle() noexcept;

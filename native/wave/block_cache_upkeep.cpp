@@ -15,6 +15,7 @@ constexpr size_t kBatch = 32;
 
 BlockCache::BlockCache(size_t slot_bytes, size_t capacity) : slot_bytes_(slot_bytes), arena_(slot_bytes) {
     ahead_.reads.reserve(kBatch), ahead_.parts.reserve(kMostParts);
+    ahead_.front.resize(front_bytes());
     set_capacity(capacity);
     prefetcher_ = std::thread([this] { run_prefetch(); });
 }
@@ -135,7 +136,7 @@ void BlockCache::run_prefetch() noexcept {
                 counters_.dropped++;
         }
         lock.unlock();
-        read_all(ahead_.reads, ahead_.parts);
+        read_all(ahead_);
         lock.lock();
         for (const Read& read : ahead_.reads) counters_.prefetched += read.good;
         publish(ahead_.reads);

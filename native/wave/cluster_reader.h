@@ -7,6 +7,7 @@
 // row.
 #pragma once
 
+#include "packing.h"
 #include "stored_file.h"
 
 #include <vector>
@@ -23,32 +24,42 @@ struct StoredHead {
 
 class ClusterFile {
   public:
+    /// @param packed whether clusters are packs (packing.h)
     /// @param heads [layers * kv_heads]
-    ClusterFile(std::shared_ptr<const StoredFile> file, size_t slot_bytes, std::vector<StoredHead> heads)
-        : file_(std::move(file)), slot_bytes_(slot_bytes), heads_(std::move(heads)) {}
+    ClusterFile(std::shared_ptr<const StoredFile> file, const KvShape& shape, bool packed,
+                std::vector<StoredHead> heads)
+        : file_(std::move(file)), shape_(shape), packed_(packed), heads_(std::move(heads)) {}
 
-    size_t slot_bytes() const { return slot_bytes_; }
+    const KvShape& shape() const { return shape_; }
+    bool packed() const { return packed_; }
     size_t heads() const { return heads_.size(); }
     const StoredHead& head(uint32_t head) const { return heads_[head]; }
     uint32_t tokens(uint32_t head, uint32_t cluster) const {
         return heads_[head].starts[cluster + 1] - heads_[head].starts[cluster];
     }
-    /// Of a cluster.
-    size_t bytes(uint32_t head, uint32_t cluster) const { return tokens(head, cluster) * slot_bytes_; }
-
+    /// Of a cluster in the file.
+    size_t bytes(uint32_t head, uint32_t cluster) const {
+        const size_t count = tokens(head, cluster);
+        return packed_ ? pack_bytes(shape_, count) : count * shape_.slot_bytes();
+    }
     /// Where a cluster begins in the file.
     uint64_t offset(uint32_t head, uint32_t cluster) const {
-        return heads_[head].offset + static_cast<uint64_t>(heads_[head].starts[cluster]) * slot_bytes_;
+        const uint64_t slots = heads_[head].starts[cluster];
+        return heads_[head].offset + (packed_ ? cluster * pack_front(shape_) + slots * shape_.slot_elements()
+                                              : slots * shape_.slot_bytes());
     }
 
     /// As StoredFile::read. @returns false when the file cannot be read or ends too soon
     bool read(uint64_t offset, iovec* parts, size_t count) const noexcept {
         return file_->read(offset, parts, count) == 0;
     }
+    /// All slots of a head, checked. Throws std::bad_alloc. @returns false when they cannot be had
+    bool read_all(uint32_t head, uint8_t* to) const;
 
   private:
     std::shared_ptr<const StoredFile> file_;
-    size_t slot_bytes_;
+    KvShape shape_;
+    bool packed_;
     std::vector<StoredHead> heads_;
 };
 

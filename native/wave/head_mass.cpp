@@ -83,7 +83,7 @@ std::vector<float> head_mass(const KvShape& shape, const std::vector<HeadQueries
         most_rows = std::max(most_rows, head.q.size() / shape.dk);
         sums.emplace_back(head.q.size() / shape.dk * count);
     }
-    for (const auto& segment : segments) most_bytes = std::max(most_bytes, segment->layout().data_stride);
+    for (const auto& segment : segments) most_bytes = std::max(most_bytes, segment->slots_bytes());
     const std::vector<Group> groups = groups_of(shape, heads);
     std::atomic<size_t> next{0};
     std::exception_ptr failure;

@@ -20,7 +20,7 @@ bool any_index(const Segment& segment) {
 size_t ExactSlots::bytes(const Segment& segment, Layers layers) {
     size_t bytes = 0;
     for (size_t head = 0; head < segment.shape().heads(); head++)
-        if (held(segment, layers, head)) bytes += segment.layout().data_stride;
+        if (held(segment, layers, head)) bytes += segment.slots_bytes();
     return bytes;
 }
 
@@ -30,11 +30,11 @@ ExactSlots::ExactSlots(const Segment& segment, Layers layers)
     AlignedBytes order, scratch;
     if (layers == kAll && any_index(segment)) {
         order = segment.read_order();
-        scratch = aligned_bytes(segment.layout().data_stride);
+        scratch = aligned_bytes(segment.slots_bytes());
     }
     for (size_t head = 0; head < slots_.size(); head++) {
         if (!held(segment, layers, head)) continue;
-        slots_[head] = aligned_bytes(segment.layout().data_stride);
+        slots_[head] = aligned_bytes(segment.slots_bytes());
         if (segment.entry(head).fine == 0) {
             segment.read_slots(head, slots_[head].get());
             continue;
@@ -72,7 +72,8 @@ WaveIndex::WaveIndex(const Segment& segment, BlockCache& cache)
         for (uint32_t i = 0; i < entry.fine; i++)
             pages_ += (starts[i + 1] - starts[i] + kPageSlots - 1) / kPageSlots;
     }
-    file_ = std::make_shared<const ClusterFile>(segment.file(), cache.slot_bytes(), std::move(stored));
+    file_ = std::make_shared<const ClusterFile>(segment.file(), segment.shape(), segment.packed(),
+                                                std::move(stored));
     number_ = cache_.add_segment(file_);
 }
 

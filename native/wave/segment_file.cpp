@@ -19,8 +19,9 @@ Segment::Segment(const std::string& path) : file_(std::make_shared<const StoredF
     if (header_.file_bytes != size) corrupt("is incomplete");
     shape_ = {header_.layers, header_.kv_heads, header_.dk, header_.dv, static_cast<DType>(header_.dtype)};
     tokens_ = header_.tokens;
-    if (header_.dtype > 1 || tokens_ > kMostTokens) corrupt("has sizes that do not fit together");
-    layout_ = Layout(shape_, tokens_, header_.meta_bytes);
+    if (header_.dtype > 1 || header_.packed > 1 || tokens_ > kMostTokens)
+        corrupt("has sizes that do not fit together");
+    layout_ = Layout(shape_, tokens_, header_.meta_bytes, packed());
     if (size != layout_.end) corrupt("has sizes that do not fit together");
 
     const AlignedBytes meta = read_part(kHeaderBytes, layout_.table, header_.meta, "metadata");
@@ -63,15 +64,33 @@ AlignedBytes Segment::read_fine() const {
 }
 
 void Segment::read_slots(size_t head, uint8_t* to) const {
-    read(layout_.data + head * layout_.data_stride, to, layout_.data_stride);
-    if (crc32c(to, layout_.data_stride) != entry(head).checksum) corrupt("has damaged keys and values");
+    const AlignedBytes packs = packed() ? aligned_bytes(layout_.data_stride) : nullptr;
+    uint8_t* stored = packs ? packs.get() : to;
+    read(layout_.data + head * layout_.data_stride, stored, layout_.data_stride);
+    if (crc32c(stored, layout_.data_stride) != entry(head).checksum) corrupt("has damaged keys and values");
+    if (packs) unpack_all(stored, to);
+}
+
+/// One pack after the other. Their bytes were checked, and that they end where they must is checked here.
+void Segment::unpack_all(const uint8_t* packs, uint8_t* to) const {
+    const uint8_t* const end = packs + layout_.data_stride;
+    for (size_t token = 0; token < tokens_;) {
+        PackHeader header{};
+        if (packs + sizeof header <= end) std::memcpy(&header, packs, sizeof header);
+        if (header.tokens == 0 || header.tokens > tokens_ - token ||
+            pack_bytes(shape_, header.tokens) > static_cast<size_t>(end - packs))
+            corrupt("has sizes that do not fit together");
+        unpack(shape_, packs, packs + pack_front(shape_), header.tokens, to + token * shape_.slot_bytes());
+        packs += pack_bytes(shape_, header.tokens);
+        token += header.tokens;
+    }
 }
 
 void Segment::verify() const {
     read_coarse();
     read_order();
     read_fine();
-    const AlignedBytes slots = aligned_bytes(layout_.data_stride);
+    const AlignedBytes slots = aligned_bytes(slots_bytes());
     for (size_t head = 0; head < shape_.heads(); head++) read_slots(head, slots.get());
 }
 

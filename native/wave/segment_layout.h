@@ -3,6 +3,7 @@
 
 #include "checksum.h"
 #include "clusters.h"
+#include "packing.h"
 
 #include <cstddef>
 #include <utility>
@@ -21,7 +22,7 @@ struct SegmentHeader {
     uint32_t version, dtype, layers, kv_heads, dk, dv;
     uint64_t tokens, meta_bytes, file_bytes;
     uint32_t meta, table, coarse, order, fine; ///< checksums of the parts of these names
-    uint32_t zero;
+    uint32_t packed;                           ///< whether slots are packs (packing.h), 0 or 1
 };
 /// The first 4,096 bytes: the header, zeros, and the checksum of all before it.
 struct HeaderPage {
@@ -36,7 +37,7 @@ static_assert(sizeof(HeaderPage) == kHeaderBytes);
 /// One layer and KV head.
 struct TableEntry {
     uint32_t fine, coarse; ///< clusters; none in a layer without an index
-    uint32_t checksum;     ///< of all its slots
+    uint32_t checksum;     ///< of all its slots, or packs
 };
 
 inline size_t round_up(size_t n, size_t unit) {
@@ -50,7 +51,7 @@ struct Layout {
     // within one layer and head of the part; keys and starts come first
     size_t coarse_values, coarse_sizes, checksums, tokens, fine_values, fine_sizes;
 
-    Layout(const KvShape& shape, size_t n, size_t meta_bytes) {
+    Layout(const KvShape& shape, size_t n, size_t meta_bytes, bool packed) {
         const size_t fines = cluster_limit(n), coarses = cluster_limit(fines);
         size_t at = 0;
         const auto part = [&](size_t bytes) { return std::exchange(at, at + round_up(bytes, 64)); };
@@ -66,7 +67,10 @@ struct Layout {
         fine_values = part(fines * shape.value_bytes());
         fine_sizes = part(fines * sizeof(float));
         fine_stride = at;
-        data_stride = round_up(n * shape.slot_bytes(), 64);
+        // One pack more than clusters: where there are none, the last pack is not full.
+        data_stride = round_up(packed ? (fines + 1) * pack_front(shape) + n * shape.slot_elements()
+                                      : n * shape.slot_bytes(),
+                               64);
         table = kHeaderBytes + round_up(meta_bytes, 4096);
         coarse = table + round_up(shape.heads() * sizeof(TableEntry), 64);
         order = coarse + shape.heads() * coarse_stride;

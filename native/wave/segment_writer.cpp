@@ -85,19 +85,22 @@ Indexes build_indexes(const KvTail& tail, const SegmentSettings& settings) {
 /// All that comes before the slots.
 class Front {
   public:
-    Front(const KvTail& tail, const std::string& meta)
-        : shape_(tail.shape()), tokens_(tail.tokens()), at_(shape_, tokens_, meta.size()), bytes_(at_.data) {
+    Front(const KvTail& tail, const std::string& meta, bool packed)
+        : shape_(tail.shape()), packed_(packed), tokens_(tail.tokens()),
+          at_(shape_, tokens_, meta.size(), packed), bytes_(at_.data) {
         SegmentHeader& header = page().header;
         header.magic = kSegmentMagic, header.version = kSegmentVersion;
         header.dtype = static_cast<uint32_t>(shape_.type);
         header.layers = shape_.layers, header.kv_heads = shape_.kv_heads;
         header.dk = shape_.dk, header.dv = shape_.dv;
-        header.tokens = tokens_, header.meta_bytes = meta.size(), header.file_bytes = at_.end;
+        header.packed = packed_, header.tokens = tokens_, header.meta_bytes = meta.size(),
+        header.file_bytes = at_.end;
         std::memcpy(bytes_.data() + kHeaderBytes, meta.data(), meta.size());
     }
     const Layout& layout() const { return at_; }
+    bool packed() const { return packed_; }
 
-    /// @param slots of the head in the file's order, data_stride bytes
+    /// @param slots of the head in the file's order, or their packs, data_stride bytes
     void add(size_t head, const BuiltClusters* built, const uint8_t* slots) {
         TableEntry& entry = reinterpret_cast<TableEntry*>(bytes_.data() + at_.table)[head];
         entry.checksum = crc32c(slots, at_.data_stride);
@@ -110,9 +113,11 @@ class Front {
         std::memcpy(order, c.starts, (c.fine.count + 1) * sizeof(uint32_t));
         std::memcpy(order + at_.tokens, c.tokens, tokens_ * sizeof(uint16_t));
         auto* checksums = reinterpret_cast<uint32_t*>(order + at_.checksums);
-        for (uint32_t i = 0; i < c.fine.count; i++)
-            checksums[i] = crc32c(slots + c.starts[i] * shape_.slot_bytes(),
-                                  (c.starts[i + 1] - c.starts[i]) * shape_.slot_bytes());
+        for (uint32_t i = 0; i < c.fine.count; i++) {
+            const size_t n = c.starts[i + 1] - c.starts[i];
+            const size_t bytes = packed() ? pack_bytes(shape_, n) : n * shape_.slot_bytes();
+            checksums[i] = crc32c(std::exchange(slots, slots + bytes), bytes);
+        }
     }
     const std::vector<uint8_t>& seal() {
         SegmentHeader& header = page().header;
@@ -134,23 +139,42 @@ class Front {
     }
 
     KvShape shape_;
+    bool packed_;
     size_t tokens_;
     Layout at_;
     std::vector<uint8_t> bytes_;
 };
 
-void write_all(File& file, const KvTail& tail, const std::string& meta, const Indexes& indexes) {
+/// Cluster by cluster, or by sixteen tokens where there are none.
+std::vector<uint8_t> pack_all(const KvTail& tail, const BuiltClusters* built, const uint8_t* slots,
+                              size_t bytes) {
+    const KvShape& shape = tail.shape();
+    std::vector<uint8_t> packs(bytes);
+    uint8_t* to = packs.data();
+    for (size_t begin = 0, end, c = 0; begin < tail.tokens(); begin = end, c++) {
+        end = built ? built->view().starts[c + 1] : std::min(tail.tokens(), begin + kPackTokens);
+        pack(shape, slots + begin * shape.slot_bytes(), end - begin, to);
+        to += pack_bytes(shape, end - begin);
+    }
+    return packs;
+}
+
+void write_all(File& file, const KvTail& tail, const std::string& meta, const Indexes& indexes, bool packed) {
     const size_t slot = tail.shape().slot_bytes();
-    Front front(tail, meta);
+    Front front(tail, meta, packed);
     const Layout& at = front.layout();
-    std::vector<uint8_t> slots(at.data_stride);
+    std::vector<uint8_t> slots(std::max(at.data_stride, tail.tokens() * slot));
     for (size_t head = 0; head < indexes.size(); head++) {
         const uint8_t* from = run_of(tail, head).slots;
         for (size_t i = 0; i < tail.tokens(); i++)
             std::memcpy(slots.data() + i * slot,
                         from + (indexes[head] ? indexes[head]->order()[i] : i) * slot, slot);
-        front.add(head, indexes[head].get(), slots.data());
-        file.write(at.data + head * at.data_stride, slots.data(), slots.size());
+        const std::vector<uint8_t> packs =
+            front.packed() ? pack_all(tail, indexes[head].get(), slots.data(), at.data_stride)
+                           : std::vector<uint8_t>{};
+        const uint8_t* stored = front.packed() ? packs.data() : slots.data();
+        front.add(head, indexes[head].get(), stored);
+        file.write(at.data + head * at.data_stride, stored, at.data_stride);
     }
     file.write(0, front.seal().data(), at.data);
     file.sync();
@@ -176,7 +200,7 @@ SegmentSeconds write_segment(const std::string& path, const KvTail& tail, const 
     {
         File file(temporary, O_WRONLY | O_CREAT | O_EXCL);
         try {
-            write_all(file, tail, meta, indexes);
+            write_all(file, tail, meta, indexes, settings.packed);
             if (::rename(temporary.c_str(), path.c_str()) != 0) fail(path);
         } catch (...) {
             ::unlink(temporary.c_str());

@@ -1,7 +1,5 @@
 #include "wave_pass.h"
 
-#include "checksum.h"
-
 #include <algorithm>
 #include <limits>
 #include <numeric>
@@ -149,22 +147,6 @@ void WavePass::add_retrieved_mass(const float* logits, float m, float l, float* 
             mass[first_slot_[part.run] + slots_[i]] += temporary_[i];
 }
 
-namespace {
-
-/// All slots of a run, checked.
-bool read_run(const WaveRun& run, uint32_t head, uint8_t* to) {
-    const ClusterFile& file = *run.file;
-    iovec part{to, run.run.tokens * file.slot_bytes()};
-    if (!file.read(file.offset(head, 0), &part, 1)) return false;
-    for (uint32_t c = 0; c < run.clusters.fine.count; c++)
-        if (crc32c(to + run.clusters.starts[c] * file.slot_bytes(), file.bytes(head, c)) !=
-            file.head(head).checksums[c])
-            return false;
-    return true;
-}
-
-} // namespace
-
 std::optional<Sample> WavePass::sample(const Rows& rows, uint32_t head, float* scratch) {
     std::vector<float> logits(static_cast<size_t>(rows.count) * tokens_), mass(tokens_),
         m(rows.count, -kInfinity), l(rows.count);
@@ -176,7 +158,7 @@ std::optional<Sample> WavePass::sample(const Rows& rows, uint32_t head, float* s
     const AlignedBytes slots = aligned_bytes(longest * shape_.slot_bytes());
     for (size_t run = 0; run < sizes_.size(); run++) {
         if (sizes_[run].count == 0) continue;
-        if (!read_run(runs_[run], head, slots.get())) return std::nullopt;
+        if (!runs_[run].file->read_all(head, slots.get())) return std::nullopt;
         ScoreBlock score{};
         score.q = rows.q, score.rows = rows.count, score.dk = static_cast<int>(shape_.dk);
         score.type = shape_.type, score.soft_cap = rows.soft_cap, score.k = slots.get();

@@ -80,7 +80,7 @@ struct Stored {
                 end += slots.size();
             }
             const auto file = std::make_shared<const wave::StoredFile>("/proc/self/fd/" + std::to_string(fd));
-            files.push_back(std::make_shared<const wave::ClusterFile>(file, slot, std::move(heads)));
+            files.push_back(std::make_shared<const wave::ClusterFile>(file, shape, false, std::move(heads)));
             numbers.push_back(cache->add_segment(files.back()));
         }
     }

@@ -4,7 +4,15 @@ import path from 'node:path';
 import { test } from 'node:test';
 
 const root = path.resolve(import.meta.dirname, '../..');
-const SOURCES = ['block_cache', 'block_cache_upkeep', 'checksum', 'page_arena', 'stored_file'];
+const SOURCES = [
+  'block_cache',
+  'block_cache_upkeep',
+  'checksum',
+  'cluster_reader',
+  'page_arena',
+  'packing',
+  'stored_file',
+];
 
 /** @returns the program */
 function build(sanitizers: string): string {
@@ -17,6 +25,7 @@ function build(sanitizers: string): string {
       ...['-std=c++20', '-O1', '-g1', '-pthread', `-fsanitize=${sanitizers}`, '-fno-sanitize-recover=all'],
       ...['-I', path.join(root, 'native'), path.join(import.meta.dirname, 'cache_stress.cpp')],
       ...SOURCES.map((name) => path.join(root, 'native/wave', `${name}.cpp`)),
+      path.join(root, 'native/kernels/scalar.cpp'),
       ...['-o', program],
     ],
     { stdio: 'pipe' },

@@ -26,6 +26,12 @@ template <uint32_t (*Function)(const void*, size_t, uint32_t)> Napi::Value check
     return Napi::Number::New(call.Env(), Function(bytes.Data(), bytes.ElementLength(), before));
 }
 
+/// K and V of the same size that make a slot of so many bytes.
+wave::KvShape shape_of(size_t slot_bytes) {
+    const auto d = static_cast<uint32_t>(slot_bytes / 4);
+    return {1, 1, d, d, wave::DType::f16};
+}
+
 /// A file with its index, which it keeps.
 struct OwnFile {
     std::vector<std::vector<uint32_t>> starts, checksums;
@@ -70,7 +76,7 @@ class Cache : public Napi::ObjectWrap<Cache> {
             heads.push_back({own->starts[i].data(), own->checksums[i].data(),
                              static_cast<uint32_t>(own->checksums[i].size()), offsets[i]});
         const auto file = std::make_shared<const wave::StoredFile>(call[0].As<Napi::String>().Utf8Value());
-        own->file = std::make_unique<wave::ClusterFile>(file, cache_.slot_bytes(), std::move(heads));
+        own->file = std::make_unique<wave::ClusterFile>(file, shape_of(cache_.slot_bytes()), false, std::move(heads));
         return Napi::Number::New(call.Env(), cache_.add_segment({own, own->file.get()}));
     }
     void remove(const Napi::CallbackInfo& call) { cache_.remove_segment(number(call[0])); }

@@ -13,6 +13,11 @@
 #include <random>
 #include <string>
 
+/// Whatever the processor can: a sanitizer needs no speed.
+const wave::Kernels& wave::kernels() {
+    return kernels_scalar;
+}
+
 namespace {
 
 constexpr uint32_t kHeads = 4, kClusters = 60, kSegments = 3, kSessions = 2, kWorkers = 2;
@@ -58,7 +63,7 @@ std::shared_ptr<OwnFile> make_file(const std::string& path, uint32_t seed) {
     std::ofstream(path, std::ios::binary)
         .write(reinterpret_cast<const char*>(own->bytes.data()), static_cast<std::streamsize>(own->bytes.size()));
     const auto file = std::make_shared<const wave::StoredFile>(path);
-    own->file = std::make_unique<wave::ClusterFile>(file, kSlot, std::move(heads));
+    own->file = std::make_unique<wave::ClusterFile>(file, wave::KvShape{1, 1, kSlot / 4, kSlot / 4, wave::DType::f16}, false, std::move(heads));
     return own;
 }
 

@@ -46,13 +46,14 @@ Napi::Value choose(const Napi::CallbackInfo& call) {
     return array_of(call.Env(), selection.choose(ranks.data(), runs, budget));
 }
 
-/// writeSegment(path, {kvHeads, dk, dv, f16}, a run per layer, meta, threads, layers without an index)
+/// writeSegment(path, {kvHeads, dk, dv, f16}, a run per layer, meta, threads, layers without an index, packed)
 void write_segment(const Napi::CallbackInfo& call) {
     const std::vector<Napi::Object> runs = objects(call[2]);
     const wave::KvShape shape = shape_of(call[1].As<Napi::Object>(), static_cast<uint32_t>(runs.size()));
     wave::SegmentSettings settings;
     settings.threads = call[4].As<Napi::Number>();
     settings.without_index.resize(shape.layers);
+    settings.packed = call[6].ToBoolean();
     const auto without = call[5].As<Napi::Array>();
     for (uint32_t i = 0; i < without.Length(); i++)
         settings.without_index[without.Get(i).As<Napi::Number>().Uint32Value()] = true;
@@ -67,7 +68,7 @@ Napi::Value read_segment(const Napi::CallbackInfo& call) {
     const wave::KvShape& shape = segment.shape();
     const wave::Layout& at = segment.layout();
     const wave::AlignedBytes coarse = segment.read_coarse(), order = segment.read_order(), fine = segment.read_fine(),
-                             slots = wave::aligned_bytes(at.data_stride);
+                             slots = wave::aligned_bytes(segment.slots_bytes());
     Napi::Array heads = Napi::Array::New(env);
     for (uint32_t i = 0; i < shape.layers * shape.kv_heads; i++) {
         const uint32_t layer = i / shape.kv_heads;

@@ -93,6 +93,25 @@ for (const isa of process.env.REPOWAVE_ISA === undefined ? addon.isas() : [proce
     });
   });
 
+  test(`${isa}: steps around a mean become the numbers that they stand for, in their own place`, () => {
+    for (let i = 0; i < 60; i++) {
+      const [n, f16, step] = [16 * integer(1, 20), i % 2 === 0, Math.fround(Math.abs(normal()) / 100)];
+      const mean = rounded(randoms(n), f16);
+      const steps = Int8Array.from({ length: n }, (_, at) => (at < 2 ? 255 * at - 128 : integer(-127, 127)));
+      const numbers = addon.fromSteps(isa, steps, step, mean, f16);
+      const expected = rounded(
+        mean.map((x, at) => x + step * steps[at]!),
+        f16,
+      );
+      // A product and a sum in single precision, and one step of the stored numbers.
+      numbers.forEach((x, at) => {
+        const single = (Math.abs(mean[at]!) + 128 * step) * 2 ** -23;
+        const stored = f16 ? Math.abs(expected[at]!) * 2 ** -10 : 0;
+        assert.ok(Math.abs(x - expected[at]!) <= single + stored, `${x} for ${expected[at]}`);
+      });
+    }
+  });
+
   test(`${isa}: score gives capped inner products, and leaves the rest of a row alone`, () => {
     for (let i = 0; i < 60; i++) {
       const [rows, dk, keys] = [integer(1, 20), 16 * integer(1, 16), integer(1, 150)];

@@ -46,6 +46,22 @@ Napi::Value from_f16(const Napi::CallbackInfo& call) {
     return array_of(call.Env(), y);
 }
 
+/// fromSteps(isa, steps, step, mean, f16): mean + step * steps, as stored; made in place, the steps at its end
+Napi::Value from_steps(const Napi::CallbackInfo& call) {
+    const wave::Kernels& kernels = kernels_of(call[0]);
+    const auto steps = call[1].As<Napi::Int8Array>();
+    const std::vector<float> mean = floats(call[3]);
+    const std::vector<uint16_t> half = halves(kernels, mean);
+    const auto type = call[4].As<Napi::Boolean>() ? wave::DType::f16 : wave::DType::f32;
+    std::vector<uint8_t> y(mean.size() * wave::dtype_size(type));
+    uint8_t* const end = y.data() + y.size() - mean.size();
+    std::copy_n(reinterpret_cast<const uint8_t*>(steps.Data()), mean.size(), end);
+    kernels.from_steps(end, call[2].As<Napi::Number>(), type,
+                       type == wave::DType::f16 ? static_cast<const void*>(half.data()) : mean.data(), y.data(),
+                       mean.size());
+    return read_stored(call.Env(), y.data(), type, mean.size());
+}
+
 /// score(isa, {rows, dk, keys, softCap, stride, f16}, q, k): logits [rows][stride]
 Napi::Value score(const Napi::CallbackInfo& call) {
     const wave::Kernels& kernels = kernels_of(call[0]);
@@ -115,6 +131,7 @@ void add_kernels(Napi::Object exports) {
     exports["isa"] = Napi::Function::New(env, isa);
     exports["toF16"] = Napi::Function::New(env, to_f16);
     exports["fromF16"] = Napi::Function::New(env, from_f16);
+    exports["fromSteps"] = Napi::Function::New(env, from_steps);
     exports["score"] = Napi::Function::New(env, score);
     exports["weigh"] = Napi::Function::New(env, weigh);
     exports["addMass"] = Napi::Function::New(env, add_mass);

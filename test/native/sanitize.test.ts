@@ -8,7 +8,7 @@ const root = path.resolve(import.meta.dirname, '../..');
 const folder = path.join(root, 'build/native-sanitize');
 
 /** Those that run kernels, once per instruction set, and those that hardly do, once. */
-const KERNEL_FILES = ['kernels', 'wave-attention', 'wave-clusters', 'wave-views'];
+const KERNEL_FILES = ['kernels', 'wave-attention', 'wave-clusters', 'wave-packing', 'wave-views'];
 const OTHER_FILES = ['wave-segment', 'wave-selection'];
 
 /** Configures once, and compiles what has changed. */

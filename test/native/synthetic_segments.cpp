@@ -134,7 +134,7 @@ void write_resampled(const Request& request, const Donors& donors) {
 Bytes index_of(const wave::KvShape& shape, size_t tokens, const std::string& folder) {
     const Request request{Kind::whole, tokens, folder + "/template", static_cast<uint32_t>(tokens)};
     write_whole(shape, request);
-    Bytes bytes(wave::Layout(shape, tokens, kMeta.size()).data);
+    Bytes bytes(wave::Layout(shape, tokens, kMeta.size(), false).data);
     std::FILE* file = std::fopen(request.path.c_str(), "rb");
     const bool read = file && std::fread(bytes.data(), 1, bytes.size(), file) == bytes.size();
     if (file) std::fclose(file);
@@ -144,7 +144,7 @@ Bytes index_of(const wave::KvShape& shape, size_t tokens, const std::string& fol
 }
 
 void write_outline(const wave::KvShape& shape, const Request& request, Bytes front) {
-    const wave::Layout at(shape, request.tokens, kMeta.size());
+    const wave::Layout at(shape, request.tokens, kMeta.size(), false);
     Random random(request.seed);
     std::vector<float> values(at.coarse_sizes / sizeof(uint16_t));
     auto* entries = reinterpret_cast<wave::TableEntry*>(front.data() + at.table);

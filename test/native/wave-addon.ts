@@ -67,6 +67,7 @@ interface TestAddon {
   isa(): string;
   toF16(isa: string, x: Float32Array): Uint16Array;
   fromF16(isa: string, x: Uint16Array): Float32Array;
+  fromSteps(isa: string, steps: Int8Array, step: number, mean: Float32Array, f16: boolean): Float32Array;
   score(
     isa: string,
     options: { rows: number; dk: number; keys: number; softCap: number; stride: number; f16: boolean },
@@ -101,6 +102,7 @@ interface TestAddon {
     meta: string,
     threads: number,
     withoutIndex: number[],
+    packed?: boolean,
   ): void;
   readSegment(file: string): {
     tokens: number;
