@@ -14,6 +14,7 @@ import {
   PruneRequest,
   StoreRequest,
   TOKEN_VARIABLE,
+  type KvForm,
   type Mode,
   type RepositoryParams,
 } from './protocol.ts';
@@ -34,6 +35,7 @@ interface RepositoryOptions extends JsonOption {
   repo?: string;
   model?: string;
   mode?: Mode;
+  kv?: KvForm;
   ram?: string;
   gpu?: string;
   disk?: string;
@@ -85,6 +87,12 @@ function repositoryOptions(command: Command): Command {
     .option('--repo <dir>', 'the repository (default: this folder)')
     .option('--model <id|path>', 'a model of `repowave models`, or a GGUF file')
     .addOption(new Option('--mode <mode>', 'how to attend').choices(['auto', 'exact', 'wave']))
+    .addOption(
+      new Option(
+        '--kv <form>',
+        'how what was read is stored: as computed (f16, default), or in little more than half of the bytes (q8)',
+      ).choices(['f16', 'q8']),
+    )
     .option('--ram <size>', 'the most memory for the repository, like 8GB')
     .option('--gpu <size>', "the most of the GPU's memory for the repository")
     .option(
@@ -131,7 +139,7 @@ function fromCaller(file: string): string {
 }
 
 function repositoryParams(options: RepositoryOptions): RepositoryParams {
-  const { repo, model, mode, ram, gpu, disk, focus, include, exclude } = options;
+  const { repo, model, mode, kv, ram, gpu, disk, focus, include, exclude } = options;
   const isPath = model !== undefined && (/[/\\]/.test(model) || model.endsWith('.gguf'));
   const root = repo === undefined ? process.cwd() : fromCaller(repo);
   requireFiles(focus, root);
@@ -139,6 +147,7 @@ function repositoryParams(options: RepositoryOptions): RepositoryParams {
     root,
     model: isPath ? fromCaller(model) : model,
     mode,
+    kv,
     include,
     exclude,
     ramBytes: ram === undefined ? undefined : parseSize(ram),

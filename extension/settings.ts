@@ -7,6 +7,7 @@ type Settings = Pick<
   | 'include'
   | 'exclude'
   | 'mode'
+  | 'kv'
   | 'gate'
   | 'others'
   | 'budget'
@@ -26,6 +27,7 @@ export function readSettings(configuration: Pick<WorkspaceConfiguration, 'get'>)
     gate: gateOf(configuration.get<string>('gate')),
     others: configuration.get<Settings['others']>('others'),
     budget: shareOf(configuration.get<number>('budget')),
+    kv: configuration.get<Settings['kv']>('kv'),
     ramBytes: bytesOf(configuration.get<number>('ram')),
     gpuBytes: bytesOf(configuration.get<number>('gpu')),
     diskBytes: bytesOf(configuration.get<number>('disk')),

@@ -29,7 +29,8 @@ import type { Selection, Snapshot, SnapshotSegment } from './snapshot.ts';
 
 /** How often in a row a tree may change before anything of it is read. */
 const attempts = 3;
-/** The wave index beside the K/V, as a share of it: never more. */
+/** What is stored of a token's K/V, and the wave index beside it, as shares of K/V as it is: never more. */
+const storedShare = { f16: 1, q8: 0.6 };
 const indexShare = 1 / 8;
 
 /** A question is absent when the repository is only read. */
@@ -103,8 +104,7 @@ async function openOnce(engine: Engine, params: OpenParams, hooks: Required<Hook
   const found = await scanTree(engine.storeRoot, selection, signal, (done) =>
     report({ kind: 'phase', phase: 'scan', done }),
   );
-  const model = params.model ?? DEFAULT_MODEL;
-  const runner = await loadModel(engine, model, hooks);
+  const runner = await loadModel(engine, params, hooks);
   runner.limitMemory(params.ramBytes);
   const memoryBefore = runner.memory();
   const snapshot = await takeSnapshot(runner.store, runner.model, selection, found.files, {
@@ -157,7 +157,7 @@ async function openOnce(engine: Engine, params: OpenParams, hooks: Required<Hook
     frame,
     segments,
     longest: Math.max(...snapshot.segments.map((segment) => segment.tokens)),
-    heads: headsOf(model),
+    heads: headsOf(params.model ?? DEFAULT_MODEL),
     report: {
       tokens,
       files: found.files.length - over.length,
@@ -174,7 +174,7 @@ async function openOnce(engine: Engine, params: OpenParams, hooks: Required<Hook
     timing,
     memory: () => ({
       ...since(memoryBefore, runner.memory()),
-      diskBytes: readTokens * runner.model.info.kvBytesPerToken,
+      diskBytes: [frame, ...segments].reduce((sum, { bytes }) => sum + bytes, 0),
     }),
   };
 }
@@ -222,7 +222,7 @@ function overBudget(
 
 export async function loadModel(
   engine: Engine,
-  idOrPath: string,
+  { model: idOrPath = DEFAULT_MODEL, kv = 'f16' }: Pick<RepositoryParams, 'model' | 'kv'>,
   { signal, report }: Hooks,
 ): Promise<Runner> {
   const model = await ensureModel(idOrPath, {
@@ -231,7 +231,7 @@ export async function loadModel(
     onProgress: (progress) => report({ kind: 'phase', phase: 'download', detail: idOrPath, ...progress }),
   });
   const file = { path: model.path, name: model.id, identity: await identityOf(model) };
-  return engine.load(file, (share) =>
+  return engine.load(file, kv, (share) =>
     report({ kind: 'phase', phase: 'load', detail: model.id, done: Math.round(share * 100), total: 100 }),
   );
 }
@@ -258,7 +258,9 @@ async function read(
   if (chosen.length === 0 && hasFrame) return;
   const tokens = tokensOf({ frame, segments: chosen }) - (hasFrame ? frame.content.length : 0);
   await makeRoom(runner.store.root, {
-    bytes: Math.ceil(tokens * runner.model.info.kvBytesPerToken * (1 + indexShare)),
+    bytes: Math.ceil(
+      tokens * runner.model.info.kvBytesPerToken * (storedShare[runner.store.kv] + indexShare),
+    ),
     diskBytes,
     keep: new Set([frame.hash, ...segments.map(({ hash }) => hash)]),
   });

@@ -32,7 +32,7 @@ export async function planContext(
   );
   if (!(await isPresent(model, modelsDirectory(), signal))) return reportOf(found, undefined);
   return engine.use(signal, async (signal) => {
-    const { store, model: counter } = await loadModel(engine, model, { ...hooks, signal });
+    const { store, model: counter } = await loadModel(engine, params, { ...hooks, signal });
     const options = {
       signal,
       onRead: (done: number) => report({ kind: 'phase', phase: 'scan', done, total: found.files.length }),

@@ -14,11 +14,11 @@ import path from 'node:path';
 import { isCorruptSegment } from '../engine/native-errors.ts';
 import type { NativeAddon, NativeSegment } from '../engine/native.ts';
 import { log } from '../log.ts';
+import type { KvForm } from '../protocol.ts';
 import { Folder } from './folder.ts';
 
 /** Raised when the same text would give other K/V: positions, chunking, how text becomes tokens. */
 const recipe = 2;
-const kvType = 'f16';
 
 export function sha256(...parts: string[]): string {
   const hash = createHash('sha256');
@@ -27,7 +27,7 @@ export function sha256(...parts: string[]): string {
   return hash.digest('hex');
 }
 
-/** The part of the store that belongs to one model. */
+/** The part of the store that belongs to one model and form of K/V. */
 export class Store {
   readonly folder: Folder;
   readonly #modelIdentity: string;
@@ -37,14 +37,15 @@ export class Store {
     readonly root: string,
     modelIdentity: string,
     readonly modelName = modelIdentity,
+    readonly kv: KvForm = 'f16',
   ) {
     this.#modelIdentity = modelIdentity;
-    this.folder = new Folder(path.join(root, sha256(modelIdentity, String(recipe), kvType).slice(0, 16)));
+    this.folder = new Folder(path.join(root, sha256(modelIdentity, String(recipe), kv).slice(0, 16)));
   }
 
   /** The name of the K/V of this text behind this frame; of the frame's own without `text`. */
   hash(frame: string, text = ''): string {
-    return sha256(this.#modelIdentity, String(recipe), kvType, frame, text);
+    return sha256(this.#modelIdentity, String(recipe), this.kv, frame, text);
   }
 
   /** Where to keep a segment; the folder is made. */

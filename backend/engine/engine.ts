@@ -1,9 +1,15 @@
 import { availableParallelism, totalmem } from 'node:os';
 import { UserError, throwIfCancelled } from '../errors.ts';
 import { Store } from '../context/store.ts';
-import type { MemoryState } from '../protocol.ts';
+import type { KvForm, MemoryState } from '../protocol.ts';
 import { memoryOf } from './memory.ts';
-import { loadAddon, type NativeAddon, type NativeModel, type NativeSession } from './native.ts';
+import {
+  loadAddon,
+  type NativeAddon,
+  type NativeModel,
+  type NativeSession,
+  type SessionOptions,
+} from './native.ts';
 import { Queue } from './queue.ts';
 import { Shelf } from './shelf.ts';
 
@@ -57,17 +63,18 @@ export class Engine {
   }
 
   /**
-   * The model, loaded if it is not there already. Call it inside {@link use} or {@link spare} only.
+   * The model, loaded if it is not there already, with its work stored in that form. Call it inside {@link use} or {@link spare} only.
    * @throws UserError `modelCorrupt`, `modelUnsupported`, `outOfMemory`, `environment`
    */
-  async load(file: ModelFile, onProgress: (share: number) => void): Promise<Runner> {
-    if (this.#runner?.identity === file.identity) return this.#runner;
+  async load(file: ModelFile, kv: KvForm, onProgress: (share: number) => void): Promise<Runner> {
+    if (this.#runner?.identity === file.identity && this.#runner.store.kv === kv) return this.#runner;
     this.#runner?.close();
     this.#runner = undefined;
     const addon = openAddon();
     const model = await addon.loadModel(file.path, onProgress);
-    const session = openSession(addon, model, this.threads);
-    const store = new Store(this.storeRoot, file.identity, file.name);
+    const session = openSession(addon, model, { threads: this.threads, stored: kv });
+    const name = kv === 'f16' ? file.name : `${file.name} ${kv}`;
+    const store = new Store(this.storeRoot, file.identity, name, kv);
     this.#runner = new Runner(addon, model, session, store, file.identity);
     return this.#runner;
   }
@@ -81,9 +88,9 @@ export class Engine {
 }
 
 /** The model is closed again when there is no memory for a session. */
-function openSession(addon: NativeAddon, model: NativeModel, threads: number): NativeSession {
+function openSession(addon: NativeAddon, model: NativeModel, options: SessionOptions): NativeSession {
   try {
-    return addon.createSession(model, { threads, kvType: 'f16', batch });
+    return addon.createSession(model, { ...options, kvType: 'f16', batch });
   } catch (error) {
     model.close();
     throw error;

@@ -6,6 +6,7 @@
  */
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
+import type { KvForm } from '../protocol.ts';
 
 export type NativeErrorCode =
   | 'ModelCorrupt'
@@ -66,13 +67,13 @@ export interface NativeSegment {
 
 export interface SessionOptions {
   threads: number;
-  /** How K and V are kept: f16 is the product's, f32 is for comparing with llama.cpp to the last digits. */
+  /** How K and V are kept in memory: f16 is the product's, f32 is for comparing with llama.cpp to the last digits. */
   kvType?: 'f16' | 'f32';
   /**
    * How `save` keeps K and V on disk: as they are (the default), or in eight bits per element around the means of
    * clusters, in about half of the bytes. Both are read alike.
    */
-  stored?: 'f16' | 'q8';
+  stored?: KvForm;
   /** Most tokens of one forward pass. */
   batch?: number;
 }

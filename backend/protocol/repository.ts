@@ -2,12 +2,17 @@
 
 export type Mode = 'auto' | 'exact' | 'wave';
 
+/** How K and V are kept on the disk: as they are, or in eight bits per number, in little more than half of the bytes. */
+export type KvForm = 'f16' | 'q8';
+
 /** Which repository, read by which model. Paths are absolute. */
 export interface RepositoryParams {
   root: string;
   /** An id of the catalogue or the path of a GGUF file. Default: the catalogue's default. */
   model?: string;
   mode?: Mode;
+  /** Default: `f16`. What is stored in one form is not used for the other, and stays. */
+  kv?: KvForm;
   /** Globs, in .gitignore's syntax. `include` empty means everything. */
   include?: string[];
   exclude?: string[];

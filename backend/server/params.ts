@@ -8,6 +8,7 @@ export const repositoryFields = {
   root: z.string().refine((root) => path.isAbsolute(root), 'must be an absolute path'),
   model: z.string().min(1).optional(),
   mode: z.enum(['auto', 'exact', 'wave']).optional(),
+  kv: z.enum(['f16', 'q8']).optional(),
   include: z.array(z.string()).optional(),
   exclude: z.array(z.string()).optional(),
   ramBytes: z.number().positive().optional(),

@@ -97,6 +97,7 @@ test('errors are one sentence on stderr and an exit code', async (t) => {
     [ask(lab, 'x', '--gate', '99'), 2, /^"99" is no width of the gate: .*\n$/],
     [ask(lab, 'x', '--budget', 'much'), 2, /^"much" is not a share: .*\n$/],
     [ask(lab, 'x', '--pin', 'none.ts'), 2, /no file or folder none\.ts .*\n$/],
+    [ask(lab, 'x', '--kv', 'q4'), 2, /'q4' is invalid.*f16, q8/],
     [ask(lab, 'x', '--ram', 'much'), 2, /^"much" is not a size: .*\n$/],
     [ask(lab), 2, /^Nothing to ask, .*\n$/],
     [['unknown'], 2, /^error: unknown command/],

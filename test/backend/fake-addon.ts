@@ -19,6 +19,7 @@ import type {
   NativeModelInfo,
   NativeSegment,
   NativeSession,
+  SessionOptions,
   StepRecord,
   View,
 } from '../../backend/engine/native.ts';
@@ -101,7 +102,12 @@ class Session implements NativeSession {
   #heads: readonly Head[] = [];
   #queries = '';
   #estimates = true;
+  readonly #stored: SessionOptions['stored'];
   #release: () => void = () => undefined;
+
+  constructor({ stored }: SessionOptions) {
+    this.#stored = stored;
+  }
 
   reset(views: View[]): void {
     this.#views = views;
@@ -188,7 +194,7 @@ class Session implements NativeSession {
 
   save(path: string, meta: string): Promise<void> {
     const temporary = `${path}.tmp-${process.pid}`;
-    const segment = JSON.stringify({ text: this.#tail, meta });
+    const segment = JSON.stringify({ text: this.#tail, meta, stored: this.#stored });
     fs.writeFileSync(temporary, segment.slice(0, segment.length / 2));
     moment();
     fs.writeFileSync(temporary, segment);
@@ -266,8 +272,8 @@ export function loadModel(path: string, onProgress: (share: number) => void): Pr
   return Promise.resolve(model);
 }
 
-export function createSession(): NativeSession {
-  return new Session();
+export function createSession(_model: NativeModel, options: SessionOptions): NativeSession {
+  return new Session(options);
 }
 
 let passes = 0;
@@ -297,14 +303,20 @@ export function memory(): NativeMemory {
 }
 
 export function openSegment(path: string): Stored {
-  let stored: { text: string; meta: string };
+  let stored: { text: string; meta: string; stored?: string };
   try {
     stored = JSON.parse(fs.readFileSync(path, 'utf8')) as typeof stored;
   } catch {
     throw failure('SegmentCorrupt', `${path} is not a segment`);
   }
   const tokens = stored.text.length;
-  return { ...stored, tokens, bytes: tokens * 4, indexBytes: tokens, close: () => undefined };
+  return {
+    ...stored,
+    tokens,
+    bytes: tokens * (stored.stored === 'q8' ? 2 : 4),
+    indexBytes: tokens,
+    close: () => undefined,
+  };
 }
 
 /** Also tells spaces behind the JSON, which opening does not. */

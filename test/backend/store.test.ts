@@ -58,6 +58,30 @@ test('a renamed file is read under its new name, and found again when it is move
   assert.equal((await index(lab, client)).timing.prefillTokens, 0);
 });
 
+test('K/V in eight bits and as it is stand side by side: each is read once, and none is taken for the other', async (t) => {
+  const lab = new Lab(t, several);
+  const client = await lab.client();
+  const plain = await index(lab, client);
+  const packed = await index(lab, client, { kv: 'q8' });
+  const { tokens } = packed.context;
+  assert.deepEqual([plain.timing.prefillTokens, packed.timing.prefillTokens], [tokens, tokens]);
+  assert.deepEqual([plain.memory.diskBytes, packed.memory.diskBytes], [4 * tokens, 2 * tokens]);
+  for (const [kv, diskBytes] of [
+    ['f16', 4 * tokens],
+    ['q8', 2 * tokens],
+    [undefined, 4 * tokens],
+  ] as const) {
+    const again = await index(lab, client, { kv });
+    assert.deepEqual([again.timing.prefillTokens, again.memory.diskBytes], [0, diskBytes]);
+  }
+  const { repositories } = await client.request0(StoreRequest);
+  const names = repositories.map(({ model, bytes, storedTokens }) => [model, bytes > 0, storedTokens]);
+  assert.deepEqual(names, [
+    ['tiny', true, tokens],
+    ['tiny q8', true, tokens],
+  ]);
+});
+
 test('within --disk the least recently used goes, and a limit that is too small is said before anything is read', async (t) => {
   const lab = new Lab(t, several);
   const client = await lab.client();
