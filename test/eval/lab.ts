@@ -14,7 +14,7 @@ import { scanTree } from '../../backend/context/snapshot.ts';
 import { Engine } from '../../backend/engine/engine.ts';
 import { loadAddon, type Head, type NativeSession } from '../../backend/engine/native.ts';
 import { UserError } from '../../backend/errors.ts';
-import type { AskParams, AskResult, PhaseProgress } from '../../backend/protocol.ts';
+import type { AskParams, AskResult, KvForm, PhaseProgress } from '../../backend/protocol.ts';
 import { pack } from '../../backend/repo/pack.ts';
 import type { SourceFile } from '../../backend/repo/scan.ts';
 import { readText } from '../../backend/repo/text.ts';
@@ -24,6 +24,7 @@ import type { Question } from './corpus.ts';
 export interface LabOptions {
   /** An id of the catalogue or a path. */
   model: string;
+  kv: KvForm;
   /** The folder that is read. */
   tree: string;
   /** Where the K/V is kept. */
@@ -52,10 +53,10 @@ export class Lab {
    * @throws UserError
    */
   static async open(options: LabOptions): Promise<Lab> {
-    const { tree, store, model, threads, say } = options;
+    const { tree, store, model, kv, threads, say } = options;
     const engine = new Engine(store, threads);
     const report = onceEach(say);
-    const context = await openContext(engine, { root: tree, model }, { signal: alive, report });
+    const context = await openContext(engine, { root: tree, model, kv }, { signal: alive, report });
     if (context.segments.length < 2) {
       throw new UserError('usage', 'The corpus is so small that it is read as a whole: ask for more tokens.');
     }

@@ -7,6 +7,7 @@ import { parseArgs } from 'node:util';
 import envPaths from 'env-paths';
 import { CATALOGUE } from '../../backend/models/catalogue.ts';
 import { UserError } from '../../backend/errors.ts';
+import type { KvForm } from '../../backend/protocol.ts';
 import { endOnSignals } from '../../scripts/children.mjs';
 import { at } from '../../scripts/paths.mjs';
 import {
@@ -35,7 +36,7 @@ const usage = `usage: npm run eval -- plant --repo DIR --out DIR [--seed N] [--t
        npm run eval -- table FILE... [--types LIST] [--reference LIST]
   CORPUS   --repo DIR [--seed N] [--tokens N], or --corpus DIR of an earlier \`plant\`; of the last three also
            --package small | medium | large, and --tokens N1,N2
-  OPTIONS  --types T1,T2  --questions N (per type)  --threads N  --store DIR  --json
+  OPTIONS  --types T1,T2  --questions N (per type)  --threads N  --store DIR  --kv f16|q8  --json
   LIST     ${variantHelp}
 `;
 
@@ -107,7 +108,7 @@ async function compareVariants(folder: string, suite: Suite, usual?: string): Pr
     const ordered = [first, ...fitting.filter((variant) => variant !== first)];
     const outcomes = await fidelity(lab, questions, { variants: ordered, onOutcome: printResult });
     printTable(
-      `${questions.length} questions about ${lab.tokens} tokens, ${values.model}, seed ${values.seed}, ${values.threads} threads`,
+      `${questions.length} questions about ${lab.tokens} tokens, ${values.model}, ${values.kv}, seed ${values.seed}, ${values.threads} threads`,
     );
     printTable(fidelityTable(outcomes, references.length > 0 ? references : [first.name]));
   });
@@ -189,6 +190,7 @@ function readArguments() {
         count: { type: 'string', default: '4' },
         threads: { type: 'string', default: String(os.availableParallelism()) },
         store: { type: 'string', default: path.join(cache, 'store') },
+        kv: { type: 'string', default: 'f16' },
         likelihood: { type: 'boolean', default: false },
         json: { type: 'boolean', default: false },
       },
@@ -200,6 +202,11 @@ function readArguments() {
 }
 
 /** Reads the tree of a corpus, changes it if the corpus says so, and works with some of its questions. */
+function kvForm(): KvForm {
+  if (values.kv === 'f16' || values.kv === 'q8') return values.kv;
+  throw new UserError('usage', usage);
+}
+
 async function withLab(
   folder: string,
   suite: Suite,
@@ -211,7 +218,8 @@ async function withLab(
   const questions = spread(await readQuestions(folder), types, count);
   const open = () =>
     Lab.open({
-      ...{ model: values.model, tree: path.join(folder, 'tree'), store: given(values.store), threads, say },
+      ...{ model: values.model, kv: kvForm(), tree: path.join(folder, 'tree') },
+      ...{ store: given(values.store), threads, say },
     });
   let lab = await open();
   try {
