@@ -91,6 +91,12 @@ class Chart {
           width: 1.5,
           dash: i === 0 ? undefined : [8 / i, 3],
           spanGaps: true,
+          // Where there is hardly a line.
+          points: {
+            show: (_: uPlot, __: number, from: number, to: number) => to - from < 8,
+            size: 5,
+            fill: lines[i],
+          },
         })),
       ],
       cursor: { drag: { x: false, y: false } },
