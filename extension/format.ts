@@ -2,10 +2,14 @@
 import type { PhaseProgress } from '../backend/protocol.ts';
 import { t } from './l10n.ts';
 
-const number = new Intl.NumberFormat('en-US', { maximumFractionDigits: 0 });
+/** Made when it is needed: it loads what the machine knows of languages, which VS Code's start need not wait for. */
+let number: Intl.NumberFormat | undefined;
 
 /** 41203 -> `41,203` */
-export const count = (value: number): string => number.format(value);
+export function count(value: number): string {
+  number ??= new Intl.NumberFormat('en-US', { maximumFractionDigits: 0 });
+  return number.format(value);
+}
 
 /** `a.ts, b.ts, c.ts and 4 more` */
 export function listed(names: readonly string[], most = 3): string {

@@ -17,7 +17,7 @@ import { registerVscodeChat } from './vscode-chat/register.ts';
 
 let session: Session | undefined;
 
-/** Cheap: no backend is started before something is asked. */
+/** Cheap: before something is asked no backend is started, and what speaks to it is not even loaded. */
 export function activate(extension: vscode.ExtensionContext): void {
   useBundle(vscode.l10n.bundle);
   const log = vscode.window.createOutputChannel('RepoWave', { log: true });

@@ -8,7 +8,7 @@ const product = {
   name: 'bundles',
   inputs: ['backend', 'extension', 'esbuild.mjs', 'tsconfig.json', 'package-lock.json'],
   outputs: [
-    'dist/extension.cjs',
+    ...['dist/extension.cjs', 'dist/language-client.cjs', 'dist/ws.cjs'],
     ...['chat', 'insights'].flatMap((page) => [`dist/${page}.js`, `dist/${page}.css`]),
     ...['dist/backend.mjs', 'dist/cli.mjs'],
   ],

@@ -1,5 +1,5 @@
 /** What is told while a request is at work, streamed through its progress token. */
-import { ProgressType } from 'vscode-jsonrpc';
+import type { ProgressType } from 'vscode-jsonrpc';
 import type { AttentionSummary } from './answer.ts';
 import type { ContextReport, MemoryState } from './repository.ts';
 
@@ -44,4 +44,4 @@ export interface InsightProgress {
 }
 
 export type Progress = PhaseProgress | ContextProgress | TextProgress | InsightProgress;
-export const progress = new ProgressType<Progress>();
+export const progress: ProgressType<Progress> = { __: undefined, _pr: undefined };

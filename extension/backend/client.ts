@@ -2,8 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { CancellationToken, LogOutputChannel } from 'vscode';
 import type { RequestType, RequestType0 } from 'vscode-jsonrpc';
-import { CloseAction, ErrorAction, LanguageClient, RevealOutputChannelOn } from 'vscode-languageclient/node';
-import type { LanguageClientOptions } from 'vscode-languageclient/node';
+import type { LanguageClient, LanguageClientOptions } from 'vscode-languageclient/node';
 import { progress, PROTOCOL_VERSION } from '../../backend/protocol.ts';
 import type { InitializeOptions, Progress } from '../../backend/protocol.ts';
 import type { BackendState } from '../events.ts';
@@ -21,13 +20,6 @@ export class BackendUnavailable extends Error {
   constructor(message: string, { refused = false } = {}) {
     super(message);
     this.refused = refused;
-  }
-}
-
-/** The client's own error messages go to the log: what users see is ours. */
-class QuietClient extends LanguageClient {
-  override error(message: string, data?: unknown): void {
-    super.error(message, data, false);
   }
 }
 
@@ -109,7 +101,7 @@ export class Backend {
       await sleep(delayMs);
       const process = await this.start((line) => this.log.info(line));
       this.log.info(`Connected to the backend, ${process.name}.`);
-      const connection = { client: this.#createClient(process), process };
+      const connection = { client: await this.#createClient(process), process };
       await connection.client.start();
       this.onState('running');
       return connection;
@@ -123,7 +115,9 @@ export class Backend {
     }
   }
 
-  #createClient(process: BackendProcess): LanguageClient {
+  async #createClient(process: BackendProcess): Promise<LanguageClient> {
+    const { CloseAction, ErrorAction, QuietClient, RevealOutputChannelOn } =
+      await import('./language-client.ts');
     const initializationOptions: InitializeOptions = { protocol: PROTOCOL_VERSION };
     const options: LanguageClientOptions = {
       outputChannel: this.log,
@@ -139,7 +133,7 @@ export class Backend {
       },
     };
     const transports = () => Promise.resolve({ reader: process.stream, writer: process.stream });
-    const client = new QuietClient('repowave', 'RepoWave', transports, options);
+    const client: LanguageClient = new QuietClient('repowave', 'RepoWave', transports, options);
     return client;
   }
 

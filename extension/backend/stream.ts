@@ -1,6 +1,5 @@
 import { once } from 'node:events';
 import type { Duplex } from 'node:stream';
-import { createWebSocketStream, WebSocket } from 'ws';
 
 const OPEN_MS = 10_000;
 
@@ -18,6 +17,7 @@ export class Refused extends Error {
 
 /** Opens the stream of JSON-RPC messages to a backend. Throws {@link Refused}, or what the network says. */
 export async function openStream(url: string, token: string): Promise<BackendStream> {
+  const { createWebSocketStream, WebSocket } = await import('ws'); // loaded with the first request
   const socket = new WebSocket(url, {
     perMessageDeflate: false,
     handshakeTimeout: OPEN_MS,

@@ -1,7 +1,8 @@
 /** Changes of the text of `.repowave.json` that leave everything else in it as it is. Pure. */
-import { applyEdits, modify, parse } from 'jsonc-parser';
-import type { FormattingOptions, JSONPath, ModificationOptions, ParseError } from 'jsonc-parser';
+import { parse } from 'jsonc-parser';
+import type { ParseError } from 'jsonc-parser';
 import { t } from '../l10n.ts';
+import { withEntry, withoutEntries } from './json-lists.ts';
 
 export const RULES_FILE = '.repowave.json';
 
@@ -72,34 +73,12 @@ function entries(text: string, list: List): unknown[] {
   return Array.isArray(value) ? value : [];
 }
 
-/** At the beginning: behind the last entry it would come between that and a comment on its line. */
 function add(text: string, list: List, patterns: readonly string[]): string {
-  return patterns.reduceRight((rest, pattern) => {
-    const present = entries(rest, list);
-    if (present.includes(pattern)) return rest;
-    return present.length === 0
-      ? edit(rest, [list], [pattern])
-      : edit(rest, [list, 0], pattern, { isArrayInsertion: true });
-  }, text);
-}
-
-function remove(text: string, list: List, isGone: (pattern: string) => boolean): string {
-  const gone = entries(text, list).flatMap((entry, i) =>
-    typeof entry === 'string' && isGone(entry) ? [i] : [],
+  return patterns.reduceRight(
+    (rest, pattern) => (entries(rest, list).includes(pattern) ? rest : withEntry(rest, list, pattern)),
+    text,
   );
-  return gone.reduceRight((rest, i) => edit(rest, [list, i], undefined), text);
 }
 
-function edit(text: string, path: JSONPath, value: unknown, options: ModificationOptions = {}): string {
-  return applyEdits(text, modify(text, path, value, { formattingOptions: formatOf(text), ...options }));
-}
-
-/** As the rest of the file is written. */
-function formatOf(text: string): FormattingOptions {
-  const [, indent = '  '] = /\n([ \t]+)\S/.exec(text) ?? [];
-  return {
-    insertSpaces: !indent.startsWith('\t'),
-    tabSize: indent.length,
-    eol: text.includes('\r\n') ? '\r\n' : '\n',
-  };
-}
+const remove = (text: string, list: List, isGone: (pattern: string) => boolean): string =>
+  withoutEntries(text, list, (entry) => typeof entry === 'string' && isGone(entry));

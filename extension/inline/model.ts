@@ -3,6 +3,7 @@ import type { Citation, Place } from '../../backend/protocol.ts';
 import { shareText } from '../evidence/model.ts';
 import { placeOf } from '../chat/links.ts';
 import { t } from '../l10n.ts';
+import { safeMarkdown } from './safe-markdown.ts';
 
 /** A question with its answer. */
 export interface Exchange {
@@ -95,13 +96,10 @@ export function answerMarkdown(
       : [];
   });
   return [
-    withoutPictures(answer),
+    safeMarkdown(answer),
     sources.length > 0 ? `${t('Sources')}: ${sources.join(' · ')}` : '',
     note === '' ? '' : `_${note}_`,
   ]
     .filter(Boolean)
     .join('\n\n');
 }
-
-/** The editor would fetch them: what a repository says must reach no network. */
-const withoutPictures = (markdown: string): string => markdown.replace(/!(?=\[[^\]]*\][([])/g, '!\\');

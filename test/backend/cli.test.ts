@@ -5,6 +5,10 @@ import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import test from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { createMessageConnection } from 'vscode-jsonrpc/node';
+import { PROTOCOL_VERSION, StoreRequest } from '../../backend/protocol.ts';
+import type { Handshake, StoreReport } from '../../backend/protocol.ts';
+import { attachTo } from '../../extension/backend/remote.ts';
 import { code as codeOf, Lab } from './harness.ts';
 
 const cli = fileURLToPath(new URL('../../backend/cli.ts', import.meta.url));
@@ -192,4 +196,42 @@ test('serve prints the handshake and ends on Ctrl+C', async (t) => {
   const { code, stdout } = await ended;
   assert.equal(code, 0);
   assert.match(stdout, /^\{"port":\d+,"pid":\d+,"protocol":3\}\n$/);
+});
+
+/** The first line that a command prints. */
+async function firstLine({ child }: Run, from: 'stdout' | 'stderr'): Promise<string> {
+  const [text] = (await once(child[from]!, 'data')) as [Buffer];
+  return text.toString().trim();
+}
+
+test('serve --listen is attached to at its address with the token that it printed, and with no other', async (t) => {
+  const lab = new Lab(t, {});
+  const served = run(lab, ['serve', '--listen', '127.0.0.2:0']);
+  t.after(() => served.child.kill('SIGINT'));
+  const [told, handshake] = await Promise.all([firstLine(served, 'stderr'), firstLine(served, 'stdout')]);
+  const token = /^The token of its clients: (\S+)$/.exec(told)?.[1];
+  assert.ok(token, told);
+  const { port } = JSON.parse(handshake) as Handshake;
+
+  const { stream } = await attachTo(`ws://127.0.0.2:${port}`, token);
+  const connection = createMessageConnection(stream, stream);
+  connection.listen();
+  const initializationOptions = { protocol: PROTOCOL_VERSION };
+  await connection.sendRequest('initialize', { capabilities: {}, initializationOptions });
+  const { bytes } = await connection.sendRequest<StoreReport>(StoreRequest.method);
+  assert.equal(bytes, 0);
+  connection.dispose();
+  stream.destroy();
+
+  await assert.rejects(
+    attachTo(`ws://127.0.0.2:${port}`, `${token}x`),
+    /refuses the token: enter the one that/,
+  );
+  await assert.rejects(attachTo(`ws://127.0.0.1:${port}`, token), /Nobody answers at/);
+});
+
+test('serve --listen with no address says how one is written', async (t) => {
+  const { code, stderr } = await run(new Lab(t, {}), ['serve', '--listen', 'gpu-box']).ended;
+  assert.equal(code, 2);
+  assert.equal(stderr, 'gpu-box is no address: write HOST:PORT.\n');
 });

@@ -27,6 +27,25 @@ test('comments, keys of others and the way it is indented stay', () => {
   assert.equal(more, text.replace('\t\t"*', '\t\t"tests/",\n\t\t"docs/",\n\t\t"*'));
 });
 
+test('lists on one line stay on one line', () => {
+  const text = '{\n  "out": ["*.snap", "/b"],\n  "in": ["x"] // ours\n}\n';
+  assert.equal(leavingOut(text, ['a', 'c']), text.replace('["*', '["a", "c", "*'));
+  assert.equal(chosen(text, { path: 'b', ...out }, 'in'), text.replace(', "/b"', ''));
+  assert.equal(
+    chosen(text, { path: 'b', ...read }, 'pin'),
+    text.replace('["x"]', '["x"],\n  "pinned": [\n    "/b"\n  ]'),
+  );
+  assert.equal(leavingOut('{"in": ["x"]}', ['a', 'b']), '{"in": ["x"], "out": ["a", "b"]}');
+  assert.equal(leavingOut('{"out": [], "in": []}', ['a']), '{"out": ["a"], "in": []}');
+});
+
+test('commas and comments in odd places are understood', () => {
+  assert.equal(chosen('{"out": ["/b",],}', { path: 'b', ...out }, 'in'), '{"out": [],}');
+  assert.equal(chosen('{"pinned": ["/a", "/b",]}', { path: 'b', ...read }, 'unpin'), '{"pinned": ["/a",]}');
+  assert.equal(leavingOut('{ // none\r\n}\r\n', ['a']), '{\r\n  "out": [\r\n    "a"\r\n  ] // none\r\n}\r\n');
+  assert.equal(leavingOut('{\n\t"out": null\n}', ['a']), '{\n\t"out": [\n\t\t"a"\n\t]\n}');
+});
+
 test('what something else leaves out is brought back by name', () => {
   const text = '{"out": ["*.md"]}';
   assert.deepEqual(JSON.parse(chosen(text, { path: 'README.md', ...out }, 'in')), {

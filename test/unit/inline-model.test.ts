@@ -55,8 +55,36 @@ test('an answer links its sources, and what leads out of the folder is not among
   );
 });
 
+/** As the comment shows an answer. */
+const shown = (answer: string): string => answerMarkdown({ ...exchange, answer }, () => undefined);
+
 test('a picture in an answer is not fetched', () => {
-  const answer = '![x](https://example.org/a.png) ![y][z] vec![1] a[0](b)';
-  const shown = answerMarkdown({ ...exchange, answer }, () => undefined);
-  assert.equal(shown, '!\\[x](https://example.org/a.png) !\\[y][z] vec![1] a[0](b)');
+  assert.equal(
+    shown('![x](https://example.org/a.png) ![y][z] vec![1]'),
+    '!\\[x](https://example.org/a.png) !\\[y][z] vec![1]',
+  );
+});
+
+test('a link in an answer leads to the web, or is text', () => {
+  const web =
+    '[a](https://example.org) [b](<http://example.org> "b") <https://example.org>\n\n[c]: https://example.org';
+  assert.equal(shown(web), web);
+  assert.equal(shown('[out](file:///etc/passwd)'), '[out]\\(file:///etc/passwd)');
+  assert.equal(shown('[`out`]( <command:x>)'), '[`out`]\\( \\<command:x>)');
+  assert.equal(shown('see [a](src/a.ts#L3)'), 'see [a]\\(src/a.ts#L3)');
+  assert.equal(shown('<file:///etc/passwd> <T>'), '\\<file:///etc/passwd> <T>');
+  assert.equal(shown('[out][x]\n\n[x]:\n  file:///etc/passwd'), '[out][x]\n\n\\[x]:\n  file:///etc/passwd');
+});
+
+test('code in an answer stays as it is, also before its end has come', () => {
+  for (const code of [
+    '`a[0](b)` and ``a`[0](b)``',
+    '1. it calls\n   ```js\n   a[0](b)\n\n   c[0](d)\n   ```\n',
+    '```js\na[0](b)\n',
+    '~~~~\n~~~\n[a](b)\n~~~~',
+    'it\\`s one',
+  ])
+    assert.equal(shown(code), code);
+  assert.equal(shown('```\na[0](b)\n```\n[a](b)'), '```\na[0](b)\n```\n[a]\\(b)');
+  assert.equal(shown('a ` tick, and\n\n[a](b) `'), 'a ` tick, and\n\n[a]\\(b) `');
 });

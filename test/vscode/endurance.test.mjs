@@ -1,22 +1,15 @@
 // @ts-check
 // What the extension costs VS Code: figures to look at, which depend on the machine, and no limits.
 import assert from 'node:assert/strict';
-import fs from 'node:fs';
 import path from 'node:path';
 import { after, before } from 'node:test';
+import { attachToProcess, parentOf } from './inspect.mjs';
 import { chat, lastTurn, openWindow, questionBox, test, vscode } from './window.mjs';
 
 const QUESTIONS = 200;
 
 before(() => openWindow({ env: { REPOWAVE_BACKEND: path.join(import.meta.dirname, 'fake-backend.mjs') } }));
 after(() => vscode?.close());
-
-/** Resident bytes of the extension host that has started this backend. @param {number} backend its process */
-function hostBytes(backend) {
-  const field = (/** @type {number} */ pid, /** @type {string} */ name) =>
-    Number(new RegExp(`^${name}:\\s+(\\d+)`, 'm').exec(fs.readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]);
-  return 1024 * field(field(backend, 'PPid'), 'VmRSS');
-}
 
 test(`the extension host's memory over ${QUESTIONS} questions is told`, async (t) => {
   await vscode.runCommand('RepoWave: Ask the Repository');
@@ -30,12 +23,21 @@ test(`the extension host's memory over ${QUESTIONS} questions is told`, async (t
   await ask('Who are you?');
   const text = await lastTurn().locator('.answer').innerText();
   const backend = Number(/process (\d+)/.exec(text)?.[1]);
-  const sizes = [];
+  const host = await attachToProcess(parentOf(backend));
+  t.after(() => host.close());
+  const megabytes = (/** @type {number} */ bytes) => (bytes / 1e6).toFixed(1);
   for (let asked = 0; asked <= QUESTIONS; asked++) {
-    if (asked % 50 === 0) sizes.push(`${asked}: ${Math.round(hostBytes(backend) / 1e6)} MB`);
+    if (asked % 50 === 0) {
+      // What is resident holds what nobody needs any more and V8 has not collected yet; the heap is what is kept.
+      const { rss } = await host.memory();
+      await host.collectGarbage();
+      const kept = await host.memory();
+      t.diagnostic(
+        `${asked} questions: resident ${megabytes(rss)} MB; once collected ${megabytes(kept.rss)} MB, of it heap ${megabytes(kept.heapUsed)} MB`,
+      );
+    }
     await ask(`Which function decides whether a file is ignored, ${asked}?`);
   }
-  t.diagnostic(`extension host: ${sizes.join(', ')}`);
   assert.equal(await chat().locator('.turn').count(), 30, 'older turns are forgotten');
 });
 

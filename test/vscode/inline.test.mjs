@@ -46,9 +46,22 @@ test('a follow-up knows what was said before', async () => {
   await vscode.screenshot('inline-1-thread');
 });
 
+test('a link of the model to a file is text', async () => {
+  const answer = comments().last();
+  await answer.getByText('[outside](file:///etc/passwd)').waitFor();
+  assert.equal(await answer.locator('a', { hasText: 'outside' }).count(), 0);
+});
+
 test('its answers stand in the chat too, with their place', async () => {
   await vscode.runCommand('RepoWave: Ask the Repository');
   await chat().locator('.turn').last().getByText('src/ignore.ts:29', { exact: true }).first().waitFor();
+});
+
+test('its answers have insights too', async () => {
+  await vscode.runCommand('RepoWave: Show Insights');
+  const insights = await vscode.webviewWith('#insights');
+  await insights.getByRole('option', { name: 'Which place?' }).waitFor({ state: 'attached' });
+  await vscode.runCommand('View: Hide Panel');
 });
 
 test('a source opens', async () => {

@@ -13,7 +13,8 @@ type Row = (number | null)[];
 
 /** Tokens per second, while reading and while answering. */
 export function ratesChart(parent: HTMLElement): { update(record: InsightRecord): void } {
-  const chart = new Chart(parent, t('Tokens per second over time'));
+  // From the question on, and no shorter than a second: a short answer would have an axis of thousandths.
+  const chart = new Chart(parent, t('Tokens per second over time'), (_, __, end) => [0, Math.max(1, end)]);
   return {
     update({ prefillRates, decodeRates }) {
       chart.update(
@@ -47,7 +48,12 @@ class Chart {
   /** What the plot was made for: when it changes, it is made anew. */
   #look = '';
 
-  constructor(parent: HTMLElement, label: string) {
+  /** `range`: of the x axis, else that of the data. */
+  constructor(
+    parent: HTMLElement,
+    label: string,
+    private readonly range?: uPlot.Range.Function,
+  ) {
     this.#frame.className = 'chart';
     // The numbers are in the lists and tables beside it.
     this.#frame.setAttribute('role', 'img');
@@ -74,7 +80,7 @@ class Chart {
     const options: uPlot.Options = {
       width,
       height: HEIGHT,
-      scales: { x: { time: false } },
+      scales: { x: { time: false, range: this.range } },
       axes: [axis, { ...axis, size: 60 }],
       series: [
         { label: x },
@@ -85,7 +91,12 @@ class Chart {
           width: 1.5,
           dash: i === 0 ? undefined : [8 / i, 3],
           spanGaps: true,
-          points: { show: false },
+          // Where there is hardly a line.
+          points: {
+            show: (_: uPlot, __: number, from: number, to: number) => to - from < 8,
+            size: 5,
+            fill: lines[i],
+          },
         })),
       ],
       cursor: { drag: { x: false, y: false } },
