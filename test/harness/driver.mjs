@@ -67,13 +67,14 @@ export class VSCode {
    * @param {string} [options.workspace] the folder or .code-workspace file to open
    * @param {Record<string, unknown>} [options.settings] user settings
    * @param {NodeJS.ProcessEnv} [options.env] environment of the extension host
+   * @param {boolean} [options.trusted] whether the user trusts what is opened
    * @param {string} [options.artifactsDir] where screenshots go
    */
-  static async launch({ extension, workspace, settings, env, artifactsDir = 'artifacts' }) {
+  static async launch({ extension, workspace, settings, env, trusted, artifactsDir = 'artifacts' }) {
     const teardown = new Teardown();
     try {
       const dir = makeTempDir(teardown);
-      const server = await startServer(teardown, { dir, vsix: extension, settings, env });
+      const server = await startServer(teardown, { dir, vsix: extension, settings, env, trusted });
       const page = await launchBrowser(teardown, dir);
       const vscode = new VSCode(page, artifactsDir, teardown);
       await page.goto(workbenchUrl(server.authority, workspace), {
@@ -218,6 +219,21 @@ export class VSCode {
       if (Date.now() > deadline) throw new Error(`No webview holds ${selector}.`);
       await sleep(100);
     }
+  }
+
+  /** Moves the edge of the secondary side bar to the left. @param {number} pixels */
+  async widenSideBar(pixels) {
+    const bar = await this.page.locator('.part.auxiliarybar').boundingBox();
+    if (!bar) throw new Error('There is no secondary side bar.');
+    const sashes = await this.page.locator('.monaco-sash.vertical:not(.disabled)').all();
+    const boxes = await Promise.all(sashes.map((sash) => sash.boundingBox()));
+    const edges = boxes.flatMap((box) => (box ? [box.x + box.width / 2] : []));
+    const [edge = bar.x] = edges.sort((a, b) => Math.abs(a - bar.x) - Math.abs(b - bar.x));
+    const y = bar.y + bar.height / 3;
+    await this.page.mouse.move(edge, y);
+    await this.page.mouse.down();
+    await this.page.mouse.move(edge - pixels, y, { steps: 5 });
+    await this.page.mouse.up();
   }
 
   /** Opens a file of the workspace. @param {string} name */
