@@ -25,6 +25,8 @@ const DEFAULT_SETTINGS = {
   'files.autoSave': 'off',
   'git.openRepositoryInParentFolders': 'never',
   'telemetry.telemetryLevel': 'off',
+  'security.workspace.trust.banner': 'never',
+  'security.workspace.trust.startupPrompt': 'never',
   'workbench.reduceMotion': 'on',
   'workbench.startupEditor': 'none',
   'workbench.welcomePage.walkthroughs.openOnInstall': false,
@@ -137,8 +139,9 @@ function freePort() {
  * @param {string} options.vsix the extension to install first
  * @param {Record<string, unknown>} [options.settings] user settings on top of the quiet ones
  * @param {NodeJS.ProcessEnv} [options.env] environment of VS Code and its extension host
+ * @param {boolean} [options.trusted] whether the user trusts what is opened
  */
-export async function startServer(teardown, { dir, vsix, settings, env }) {
+export async function startServer(teardown, { dir, vsix, settings, env, trusted = true }) {
   const { node, codeServer } = findInstallation();
   const userDataDir = path.join(dir, 'data');
   const logFile = path.join(dir, 'server.log');
@@ -193,7 +196,8 @@ export async function startServer(teardown, { dir, vsix, settings, env }) {
   const authority = `127.0.0.1:${await freePort()}`;
   const server = launch([
     ...['--bind-addr', authority, '--auth', 'none'],
-    ...['--disable-telemetry', '--disable-update-check', '--disable-workspace-trust'],
+    ...['--disable-telemetry', '--disable-update-check'],
+    ...(trusted ? ['--disable-workspace-trust'] : []),
     // The last resort against a server left behind: it ends itself when no page is connected.
     ...['--idle-timeout-seconds', '120'],
   ]);

@@ -85,7 +85,7 @@ export async function ask(question) {
   await questionBox().and(chat().locator(':focus')).waitFor();
   await vscode.page.keyboard.type(question);
   await vscode.page.keyboard.press('Enter');
-  await lastTurn().getByText(question).waitFor();
+  await lastTurn().getByText(question).first().waitFor();
 }
 
 /** The editor tab that is in front, if it has this name. @param {string} name */

@@ -34,6 +34,14 @@ test('a window that is loaded again finds its backend warm', async () => {
   assert.equal(await pidOf(), pid);
 });
 
+test('a window that is loaded again while its repository is read asks the same one at once', async () => {
+  await ask('Please wait');
+  await lastTurn().getByText('37% ·').waitFor();
+  await vscode.page.reload();
+  await status(/RepoWave/).waitFor();
+  assert.equal(await pidOf(), pid);
+});
+
 test('a second window shares the backend of the first', async () => {
   const first = vscode;
   await useWindow(await vscode.openAgain());
