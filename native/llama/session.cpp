@@ -82,7 +82,6 @@ void Session::reset(std::vector<wave::View> views) {
 }
 
 void Session::look(std::vector<wave::View> views) {
-    attention_.forget();
     try {
         views_.set(shape_, std::move(views));
     } catch (const std::invalid_argument& error) {

@@ -59,8 +59,6 @@ class Attention {
     Attention(const KvShape& shape, int query_heads, int threads);
 
     void begin(const AttentionCall& call);
-    /// The wave runs are other ones from now on: what was chosen among them says nothing.
-    void forget();
     /// Called by every thread; returns when no item is left to take. The last one to finish a block writes it
     /// out.
     void work(int thread);
@@ -98,7 +96,6 @@ class Attention {
     void plan_waves(bool whole);
     size_t background_clusters(int head) const;
     void prepare_memory();
-    void prefetch();
 
     void run_score_item(size_t item, int thread);
     void run_item(size_t item, int thread);
@@ -106,6 +103,7 @@ class Attention {
     void attend_pieces(const Pair& pair, const Chunk& chunk, AttendBlock& block);
     void attend_background(const Pair& pair, const Chunk& chunk, AttendBlock& block);
     void select(const Pair& pair, WavePass& pass, int thread);
+    void read_ahead(const Pair& pair, WavePass& pass);
     void finish(const Pair& pair, WavePass* pass, const Partial& state);
     void merge(const Pair& pair, const Partial& to) const;
     void add_sinks(const Pair& pair, const Partial& state) const;
@@ -136,7 +134,6 @@ class Attention {
     int partial_rows_ = 0;
     std::vector<float> partials_, logits_, retrieved_logits_;
     std::vector<WavePass> passes_;                ///< per KV head, or per thread when whole_waves_
-    std::vector<std::vector<ClusterRef>> chosen_; ///< [layers * kv_heads] by the last pass of one token
     std::vector<std::atomic<uint32_t>> left_;     ///< [pairs] chunks not done yet
     std::vector<std::atomic<uint32_t>> to_score_; ///< [kv_heads] score chunks not done yet
     std::vector<std::atomic<bool>> selected_;     ///< [kv_heads]

@@ -20,20 +20,7 @@ void Attention::begin(const AttentionCall& call) {
     pairs_ = blocks_ * shape_.kv_heads;
     plan(call);
     prepare_memory();
-    if (call.tokens == 1) prefetch();
     next_.store(0, std::memory_order_release);
-}
-
-void Attention::forget() {
-    for (auto& clusters : chosen_) clusters.clear();
-}
-
-/// While this layer computes, the next one's clusters of the step before are read, as far as they went.
-void Attention::prefetch() {
-    const size_t next = call_.first_head + shape_.kv_heads;
-    for (size_t head = next; head < std::min(next + shape_.kv_heads, chosen_.size()); head++)
-        if (!chosen_[head].empty())
-            call_.cache->prefetch(static_cast<uint32_t>(head), chosen_[head].data(), chosen_[head].size());
 }
 
 void Attention::plan(const AttentionCall& call) {

@@ -75,17 +75,22 @@ void WavePass::select(size_t budget, const Retrieval& from, float* scratch) {
             kernels().add_mass(logits_.data() + r * clusters() + first, runs_[run].clusters.fine.log_sizes,
                                m_[r] - runs_[run].run.bias, l_[r], ranks_.data() + first, to - from);
     });
-    const std::vector<uint32_t>& chosen = selection_.choose(ranks_.data(), sizes_, budget);
-    chosen_.clear();
-    size_t run = 0;
-    for (const uint32_t cluster : chosen) {
-        while (cluster >= first_cluster_[run + 1]) run++;
-        chosen_.push_back({runs_[run].number, static_cast<uint32_t>(cluster - first_cluster_[run])});
-    }
+    const std::vector<uint32_t>& chosen = best(budget, chosen_);
     step_ = std::make_unique<BlockCache::Step>(*from.cache);
     rows_base_ = from.cache->rows();
     from.cache->acquire(*step_, from.head, chosen_.data(), chosen_.size(), from.wait, acquired_);
     book(chosen);
+}
+
+const std::vector<uint32_t>& WavePass::best(size_t budget, std::vector<ClusterRef>& refs) {
+    const std::vector<uint32_t>& clusters = selection_.choose(ranks_.data(), sizes_, budget);
+    refs.clear();
+    size_t run = 0;
+    for (const uint32_t cluster : clusters) {
+        while (cluster >= first_cluster_[run + 1]) run++;
+        refs.push_back({runs_[run].number, static_cast<uint32_t>(cluster - first_cluster_[run])});
+    }
+    return clusters;
 }
 
 /// Clusters that are there are not estimated, and their tokens are in slots_ in the order of acquired_.rows.

@@ -56,7 +56,11 @@ class WavePass {
     /// Lets go of what was retrieved.
     void end() { step_.reset(); }
 
-    const std::vector<ClusterRef>& chosen() const { return chosen_; }
+    /// Those that would have been chosen with this budget. Other threads may attend and estimate meanwhile.
+    const std::vector<ClusterRef>& likely(size_t budget) {
+        best(budget, likely_);
+        return likely_;
+    }
     size_t late_clusters() const { return acquired_.missing.size(); }
     size_t retrieved_clusters() const { return chosen_.size() - late_clusters(); }
     size_t retrieved_tokens() const { return slots_.size(); }
@@ -78,6 +82,9 @@ class WavePass {
     struct Part {
         size_t run, begin, end; ///< indexes into slots_
     };
+    /// Clusters with the most rank that hold about `budget` tokens, over all runs, and as the cache knows
+    /// them.
+    const std::vector<uint32_t>& best(size_t budget, std::vector<ClusterRef>& refs);
     void book(const std::vector<uint32_t>& chosen);
     template <class Visit> void each_run(size_t begin, size_t end, Visit visit) const;
     WeighBlock weigh_block(int rows, float* m, float* l, float* o, float* scratch) const;
@@ -92,7 +99,7 @@ class WavePass {
     std::vector<float> logits_; ///< [rows][clusters]; -inf once retrieved
     std::vector<float> ranks_, m_, l_, temporary_;
     Selection selection_;
-    std::vector<ClusterRef> chosen_;
+    std::vector<ClusterRef> chosen_, likely_;
     const uint8_t* rows_base_ = nullptr; ///< what acquired_.rows counts from
     BlockCache::Acquired acquired_;
     std::unique_ptr<BlockCache::Step> step_; ///< keeps the rows in their place

@@ -254,7 +254,6 @@ Napi::Value attend_views(const Napi::CallbackInfo& call) {
             list.push_back({segments[number(view, "segment")], static_cast<wave::Detail>(number(view, "detail")),
                             view.Get("bias").As<Napi::Number>(),
                             view.Get("position").As<Napi::Number>().Int64Value()});
-        attention.forget();
         views.set(shape, std::move(list));
         views.load();
         job.cache = views.cache(), job.first_head = layer * shape.kv_heads, job.wait = true;

@@ -4,6 +4,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
+import { setImmediate } from 'node:timers/promises';
 import type {
   AttentionReport,
   NativeAddon,
@@ -77,7 +78,6 @@ test('answers are the same, token for token, inside any cap, far below the K/V t
   const before = addon.memory();
   const again = await answer(views(segments));
   assert.equal(addon.memory().misses, before.misses);
-  assert.equal(addon.memory().bytesRead, before.bytesRead);
   assert.deepEqual(again.tokens, free.tokens);
 
   const caps = [18.5, 20, 24, 32].map((size) => size * MIB);
@@ -92,9 +92,19 @@ test('answers are the same, token for token, inside any cap, far below the K/V t
     assert.equal(capped.report.lateClusters, 0);
     assert.ok(kept() <= cap, `${kept()}`);
     const missed = addon.memory().misses - misses;
-    if (cap === caps[0]) assert.ok(missed > before.misses, 'nothing had to go');
+    if (cap === caps[0]) assert.ok(missed > 0, 'nothing had to go');
     t.diagnostic(`${stored} bytes of K/V, ${kept()} kept: ${missed} misses, with plenty ${before.misses}`);
   }
+});
+
+test('while a token is computed, what the next one may want is read', async () => {
+  addon.setCapacity(PLENTY);
+  const [segment] = files.map((file) => addon.openSegment(file));
+  await answer(views([segment!]), 1);
+  const { prefetched } = addon.memory();
+  await session.forward(Int32Array.of(504), TOKENS + 6, true);
+  // For ever when nothing is.
+  while (addon.memory().prefetched === prefetched) await setImmediate();
 });
 
 test('with too little memory for the views a pass is refused, and works once there is enough', async () => {
