@@ -38,7 +38,7 @@ test('activation loads nothing that speaks to the backend, and does without the 
   });
   // The bundle copies what the module itself has, and inherits the rest.
   const found = Object.create(vscode) as object;
-  const loader = Module as unknown as { _load(name: string, ...rest: unknown[]): unknown };
+  const loader = Module as unknown as { _load: (name: string, ...rest: unknown[]) => unknown };
   const load = loader._load;
   const loaded: string[] = [];
   loader._load = (name, ...rest) => {
@@ -48,9 +48,7 @@ test('activation loads nothing that speaks to the backend, and does without the 
   try {
     const memory = { get: () => undefined, update: () => Promise.resolve() };
     const context = { subscriptions: [], workspaceState: memory, globalState: memory };
-    const { activate } = require(bundle) as {
-      activate(context: object): void;
-    };
+    const { activate } = require(bundle) as { activate: (context: object) => void };
     activate({ ...context, extensionUri: {}, extension: { packageJSON: { version: '0' } } });
   } finally {
     loader._load = load;
