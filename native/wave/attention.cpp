@@ -72,7 +72,10 @@ void Attention::select(const Pair& which, WavePass& pass, int thread) {
 /// of this size left 88 misses a token of 204 (one and a half times: 120; three times: 59, and twice as many
 /// read in vain).
 void Attention::read_ahead(const Pair& which, WavePass& pass) {
-    const std::vector<ClusterRef>& likely = pass.likely(2 * call_.budget);
+    const size_t budget = 2 * call_.budget;
+    // A cache that hardly holds what a token wants would lose it to what is read ahead.
+    if (call_.cache->capacity() < 2 * budget * shape_.bytes_per_token()) return;
+    const std::vector<ClusterRef>& likely = pass.likely(budget);
     call_.cache->prefetch(call_.first_head + static_cast<uint32_t>(which.head), likely.data(), likely.size());
 }
 
