@@ -217,10 +217,8 @@ export interface NativeMemory {
   cacheUsed: number;
   hits: number;
   misses: number;
-  /** Read ahead; of those, hits; and asked to be read ahead too late. */
+  /** Read ahead. */
   prefetched: number;
-  foreseen: number;
-  overtaken: number;
   /** Misses that were estimated: not there in time, or no room; and unreadable or damaged on disk. */
   late: number;
   damaged: number;

@@ -1,7 +1,7 @@
 /**
  * Bytes of weights that one thread works through per second of prefill, by instruction set: on two threads the 0.5B
  * model makes 451 tokens per second (docs/method.md), 200 with llama.cpp's products. Half of these is a guess for AVX2,
- * a tenth of that one for no vectors.
+ * a tenth of that one for no vectors. Formats that `native/kernels/matmul.h` does not name are as slow as without VNNI.
  */
 const WEIGHT_BYTES_PER_SECOND: Record<string, number> = {
   'avx512-vnni': 110e9,

@@ -14,12 +14,16 @@ const ESCAPED = [
   /(?<=\])\((?!\s*<?https?:)/, // [text](address)
   /\[(?=[^\]\n]*\]:(?!\s*<?https?:))/, // [name]: address
   /<(?!https?:)(?=[a-z][a-z0-9+.-]*:)/, // <address>
-  /(?<=!)\[(?=[^\]]*\][([])/, // a picture, which would be fetched: what a repository says must reach no network
 ];
 
 const source = (patterns: readonly RegExp[]): string => patterns.map((pattern) => pattern.source).join('|');
 const FOUND = new RegExp(`(?<kept>${source(LEFT_ALONE)})|${source(ESCAPED)}`, 'gim');
 
-/** Links lead to the web only, as in the chat; others, and pictures, are text. */
+/**
+ * Links lead to the web only, as in the chat; others, and pictures, are text. Pictures even in what looks like code:
+ * one that VS Code takes for a picture after all would be fetched, and what a repository says must reach no network.
+ */
 export const safeMarkdown = (markdown: string): string =>
-  markdown.replace(FOUND, (found, kept?: string) => (kept === undefined ? `\\${found}` : found));
+  markdown
+    .replace(FOUND, (found, kept?: string) => (kept === undefined ? `\\${found}` : found))
+    .replace(/(?<!(?<!\\)(?:\\\\)*\\)!(?=\[)/g, '!\\');

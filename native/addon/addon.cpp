@@ -60,7 +60,6 @@ Napi::Value memory(const Napi::CallbackInfo& call) {
     put("background", held(wave::Tier::background));
     put("cacheCapacity", report.cache_capacity), put("cacheUsed", report.cache_used);
     put("hits", counters.hits), put("misses", counters.misses), put("prefetched", counters.prefetched);
-    put("foreseen", counters.foreseen), put("overtaken", counters.dropped);
     put("late", counters.late + counters.no_room), put("damaged", counters.failed);
     put("bytesRead", report.bytes_read);
     return result;

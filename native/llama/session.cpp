@@ -133,10 +133,10 @@ void Session::run_batch(const llama_token* tokens, int count, int position, bool
     const int status = llama_decode(context_.get(), batch);
     llama_batch_free(batch);
     llama_memory_clear(llama_get_memory(context_.get()), false);
-    const bool probed = probed_.exchange(false);
+    const bool probed = probed_.exchange(false), unread = matmul_.failed();
     if (!error_.empty()) throw ModelUnsupported(error_);
     if (attention_failure_) std::rethrow_exception(std::exchange(attention_failure_, nullptr));
-    if (matmul_.failed()) throw std::runtime_error("the model's file could not be read");
+    if (unread) throw ModelCorrupt("its weights can no longer be read");
     if (cancelled_.load()) throw Cancelled();
     if (status != 0 && !probed) throw std::runtime_error("llama.cpp failed: " + llama_error());
     tail_.set_tokens(tail_.tokens() + count);

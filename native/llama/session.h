@@ -103,6 +103,7 @@ class Session {
     static void run_store(ggml_tensor* node, int thread, int threads, void* hook);
     static void run_attend(ggml_tensor* node, int thread, int threads, void* hook);
     static void run_matmul(ggml_tensor* node, int thread, int threads, void* matmul);
+    void take_matmul(ggml_tensor* node);
     void rewrite(ggml_tensor* node, uint32_t layer, Role role);
     const char* unsupported(const ggml_tensor* attention, uint32_t layer) const;
     void begin_attention(const ggml_tensor* node, uint32_t layer);

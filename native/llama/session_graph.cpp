@@ -58,8 +58,8 @@ bool Session::on_node(ggml_tensor* node, bool ask, void* user) {
             self->error_ = self->model_->architecture() + " uses " + reason;
         else
             self->rewrite(node, layer, Role::attend);
-    } else if (node->op == GGML_OP_MUL_MAT && self->matmul_.takes(node)) {
-        make_custom(node, run_matmul, &self->matmul_);
+    } else if (node->op == GGML_OP_MUL_MAT) {
+        self->take_matmul(node);
     }
     return false;
 }
@@ -85,6 +85,14 @@ void Session::rewrite(ggml_tensor* node, uint32_t layer, Role role) {
     }
     make_custom(node, role == Role::attend ? run_attend : run_store,
                 &hooks_[layer * 3 + static_cast<size_t>(role)]);
+}
+
+void Session::take_matmul(ggml_tensor* node) {
+    try {
+        if (matmul_.takes(node)) make_custom(node, run_matmul, &matmul_);
+    } catch (...) { // as in run_attend
+        attention_failure_ = std::current_exception();
+    }
 }
 
 void Session::run_matmul(ggml_tensor* node, int thread, int threads, void* matmul) {

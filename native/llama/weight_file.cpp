@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <gguf.h>
 #include <memory>
+#include <string_view>
 #include <unistd.h>
 
 namespace repowave {
@@ -24,7 +25,7 @@ WeightFile::~WeightFile() {
 }
 
 std::optional<uint64_t> WeightFile::find(const ggml_tensor* tensor) const {
-    const auto found = places_.find(tensor->name);
+    const auto found = places_.find(std::string_view(tensor->name));
     if (found == places_.end()) return std::nullopt;
     const auto& [type, offset, bytes] = found->second;
     if (type != tensor->type || bytes != ggml_row_size(type, tensor->ne[0]) * ggml_nrows(tensor))

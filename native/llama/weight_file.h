@@ -4,9 +4,9 @@
 
 #include <cstdint>
 #include <ggml.h>
+#include <map>
 #include <optional>
 #include <string>
-#include <unordered_map>
 
 namespace repowave {
 
@@ -30,7 +30,7 @@ class WeightFile {
         uint64_t offset;
         size_t bytes;
     };
-    std::unordered_map<std::string, Place> places_;
+    std::map<std::string, Place, std::less<>> places_; ///< found without a new string
     int fd_;
 };
 

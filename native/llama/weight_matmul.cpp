@@ -1,6 +1,7 @@
 #include "weight_matmul.h"
 
 #include <algorithm>
+#include <cstring>
 #include <ggml-backend.h>
 #include <optional>
 #include <sched.h>
@@ -43,6 +44,11 @@ bool lies_as_in_file(const ggml_tensor* weights) {
     return weights->buffer && ggml_backend_buffer_is_host(weights->buffer);
 }
 
+/// Where the processor has AMX, ggml multiplies by its tiles, which are faster than we are.
+bool is_for_tiles(const ggml_tensor* weights) {
+    return weights->buffer && std::strcmp(ggml_backend_buffer_name(weights->buffer), "AMX") == 0;
+}
+
 } // namespace
 
 WeightMatmul::WeightMatmul(const WeightFile& file, int threads)
@@ -54,7 +60,7 @@ bool WeightMatmul::takes(const ggml_tensor* node) {
         return false;
     if (!format_of(weights->type) || weights->ne[1] % wave::kPanelRows || ggml_n_dims(weights) > 2)
         return false;
-    if (!lies_as_in_file(weights) && !file_.find(weights)) return false;
+    if (is_for_tiles(weights) || (!lies_as_in_file(weights) && !file_.find(weights))) return false;
     reserve(weights, x);
     return true;
 }
@@ -62,20 +68,22 @@ bool WeightMatmul::takes(const ggml_tensor* node) {
 void WeightMatmul::reserve(const ggml_tensor* weights, const ggml_tensor* x) {
     const size_t activations = x->ne[0] * x->ne[1];
     if (activations > packed_capacity_) {
-        packed_capacity_ = activations;
         const size_t scales = activations / wave::kActivationBlock, sums = 2 * scales;
         packed_memory_ = wave::aligned_bytes(activations + (scales + sums) * sizeof(float));
         packed_.values = reinterpret_cast<int8_t*>(packed_memory_.get());
         packed_.scales = reinterpret_cast<float*>(packed_memory_.get() + activations);
         packed_.sums = packed_.scales + scales;
+        packed_capacity_ = activations;
     }
     const auto columns = static_cast<int>(weights->ne[0]);
     if (columns <= columns_ && weights->nb[1] <= row_bytes_) return;
-    columns_ = std::max(columns_, columns), row_bytes_ = std::max(row_bytes_, weights->nb[1]);
+    const int most = std::max(columns_, columns);
+    const size_t longest = std::max(row_bytes_, weights->nb[1]);
     for (auto& [rows, panel] : scratch_) {
-        rows = wave::aligned_bytes(wave::kPanelRows * row_bytes_);
-        panel = wave::aligned_bytes(wave::matmul_scratch_bytes(columns_));
+        rows = wave::aligned_bytes(wave::kPanelRows * longest);
+        panel = wave::aligned_bytes(wave::matmul_scratch_bytes(most));
     }
+    columns_ = most, row_bytes_ = longest;
 }
 
 void WeightMatmul::run(const ggml_tensor* node, int thread, int threads) {

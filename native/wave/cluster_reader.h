@@ -17,7 +17,7 @@ namespace wave {
 /// Where the clusters of one layer and KV head lie. Points into the segment's index, which outlives it.
 struct StoredHead {
     const uint32_t* starts;    ///< [clusters + 1] the first slot of each cluster; none is empty
-    const uint32_t* checksums; ///< [clusters] CRC-32C of the cluster's slots
+    const uint32_t* checksums; ///< [clusters] CRC-32C of the cluster as it is stored
     uint32_t clusters;         ///< 0: this layer has no index
     uint64_t offset;           ///< of slot 0 from the file's beginning, in bytes
 };

@@ -293,8 +293,6 @@ export function memory(): NativeMemory {
       hits: 4 * passes,
       misses: passes,
       prefetched: 0,
-      foreseen: 0,
-      overtaken: 0,
       late: 0,
       damaged: 0,
       bytesRead: 100 * passes,
