@@ -175,7 +175,7 @@ describe(`${where}: numbers that are none`, () => {
   });
 
   test('what is undefined makes its own KV head undefined and no other', () => {
-    const one = randomCase(TWO_HEADS, { biases: false, late: false, waves: [60], estimate: true });
+    const one = randomCase(TWO_HEADS, { biases: false, late: false, waves: [60], budget: 0, estimate: true });
     assert.equal(one.shape.kvHeads, 2);
     const half = one.step.q.length / 2;
     const [clean] = run(program, [one.step]);
@@ -189,8 +189,21 @@ describe(`${where}: numbers that are none`, () => {
         spoil(step as Spoilt);
         const [spoilt] = run(program, [step]);
         assert.deepEqual(spoilt!.out.subarray(half), clean!.out.subarray(half));
-        assert.ok(spoilt!.out.subarray(0, half).some(Number.isNaN));
+        assert.ok(spoilt!.out.subarray(0, half).some(Number.isNaN), `${value} is lost`);
       }
+    }
+  });
+
+  test('a cluster with an undefined summary is retrieved first, and its tokens count', () => {
+    const one = randomCase(TWO_HEADS, { biases: false, late: false, waves: [60], budget: 30, estimate: true });
+    for (const value of [NaN, Infinity]) {
+      const step = structuredClone(one.step);
+      const [[tile]] = (step as Spoilt).tiles;
+      tile.keys = undefinedAt(tile.keys, value);
+      const [outcome] = run(program, [step]);
+      assert.equal(outcome!.bits[0]! & 1, 1);
+      const error = relativeError(outcome!.out, expectedOf(one, outcome!.bits));
+      assert.ok(error < TOLERANCE[one.format], `relative L2 ${error}`);
     }
   });
 

@@ -118,7 +118,7 @@ function copyKernels(name: string): string {
   fs.cpSync(path.join(native, 'kernels/cuda'), path.join(sources, 'kernels/cuda'), { recursive: true });
   const library = path.join(sources, 'kernels/cuda/library.cu');
   const text = fs.readFileSync(library, 'utf8');
-  fs.writeFileSync(library, text.replaceAll(/.*case (80|96|128|256):.*\n/g, ''));
+  fs.writeFileSync(library, text.replaceAll(/ *case (80|96|128|256):\n.*\n/g, ''));
   return sources;
 }
 
