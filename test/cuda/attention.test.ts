@@ -195,7 +195,13 @@ describe(`${where}: numbers that are none`, () => {
   });
 
   test('a cluster with an undefined summary is retrieved first, and its tokens count', () => {
-    const one = randomCase(TWO_HEADS, { biases: false, late: false, waves: [60], budget: 30, estimate: true });
+    const one = randomCase(TWO_HEADS, {
+      biases: false,
+      late: false,
+      waves: [60],
+      budget: 30,
+      estimate: true,
+    });
     for (const value of [NaN, Infinity]) {
       const step = structuredClone(one.step);
       const [[tile]] = (step as Spoilt).tiles;

@@ -106,6 +106,15 @@ export function buildEmulated(name: string, options: Compile = {}): string {
   return compile(name, [library, path.join(import.meta.dirname, 'driver.cu')], options);
 }
 
+/** The library for the emulator, with the C ABI that librepowave_cuda.so has. */
+export function buildEmulatedLibrary(): string {
+  const sources = [
+    path.join(root, 'native/kernels/cuda/library.cu'),
+    path.join(import.meta.dirname, 'emulated_device.cpp'),
+  ];
+  return compile('librepowave_emulated.so', sources, { flags: ['-O2', '-fPIC', '-shared'] });
+}
+
 /** What the program ended with: by itself, or stopped by a check. */
 export interface Ended {
   status: number | null;
