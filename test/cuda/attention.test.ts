@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { before, describe, test } from 'node:test';
 import {
   assertChoice,
+  expectedCoarse,
   expectedMass,
   expectedOf,
   HEAD_SIZES,
@@ -128,7 +129,7 @@ describe(`${where}: one token of one layer`, () => {
   only('more than eight query heads take several passes', { group: 27 });
 });
 
-test(`${where}: the mass of every token of runs and retrieved clusters is told`, () => {
+test(`${where}: the mass of every token of runs and retrieved clusters is told, and of coarse summaries`, () => {
   const cases = Array.from({ length: 6 }, (_, i) =>
     randomCase(9500 + i, { window: false, group: 1 + 3 * i }),
   );
@@ -138,6 +139,10 @@ test(`${where}: the mass of every token of runs and retrieved clusters is told`,
     for (let head = 0; head < one.shape.kvHeads; head++) {
       const room = one.step.maxPages * kPageTokens;
       const actual = outcome.mass.subarray(head * room, (head + 1) * room);
+      const coarse = outcome.coarse.subarray(head * one.step.group, (head + 1) * one.step.group);
+      expectedCoarse(one, head, outcome.bits).forEach((share, row) =>
+        assert.ok(Math.abs(coarse[row]! - share) < 1e-4, `${one.name}: coarse`),
+      );
       expectedMass(one, head, outcome.bits).forEach((mass, at) => {
         if (!Number.isNaN(mass)) assert.ok(Math.abs(actual[at]! - mass) < 1e-4 * one.step.group, one.name);
       });

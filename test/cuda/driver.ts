@@ -51,7 +51,7 @@ export interface Step {
   /** [kvHeads], as many for each */
   tiles: Tile[][];
   runs: Run[][];
-  /** Whether to tell the mass that each token of a page got. */
+  /** Whether to tell the mass that each token of a page got, and all coarse summaries together. */
   mass: boolean;
   /** Whether every other cluster is moved to another place first. */
   moves: boolean;
@@ -65,6 +65,8 @@ export interface Outcome {
   bits: Uint32Array;
   /** [kvHeads][maxPages][8]; empty unless asked for. */
   mass: Float32Array;
+  /** [kvHeads][group]; likewise. */
+  coarse: Float32Array;
 }
 
 /** How threads take turns, see native/kernels/cuda/emulator/block.h: in order, by chance, one warp ahead, one thread held back. */
@@ -211,6 +213,7 @@ function decodeOutcomes(bytes: Buffer, steps: readonly Step[]): Outcome[] {
       reports,
       bits: new Uint32Array(words(kvHeads * tiles[0]!.length)),
       mass: new Float32Array(words(mass ? kvHeads * maxPages * kPageTokens : 0)),
+      coarse: new Float32Array(words(mass ? kvHeads * group : 0)),
     };
   });
   assert.equal(at, bytes.length, 'the program wrote more than it should');

@@ -262,7 +262,7 @@ inline void launch(dim3 grid, dim3 block, size_t shared_bytes, const std::functi
 #define gridDim (simt::machine().grid)
 #define SIMT_SHARED(name) unsigned char* const name = simt::machine().shared
 #define SIMT_LAUNCH(kernel, grid, block, shared, stream, ...)                                                \
-    ((void)(stream), simt::machine().last = #kernel,                                                       \
+    ((void)(stream), simt::machine().last = #kernel,                                                         \
      simt::launch((grid), (block), (shared), [&] { kernel(__VA_ARGS__); }))
 
 inline void __syncthreads(simt::Place place = simt::Place::current()) {
