@@ -74,6 +74,8 @@ export const SCHEDULES = [-1, 3, 1, 2];
 
 interface Compile {
   flags?: string[];
+  /** An object file of driver.cu, made with the same flags. */
+  driver?: string;
   /** Where `kernels/cuda` lies. */
   sources?: string;
 }
@@ -102,10 +104,18 @@ export function compile(
  */
 export const gpuDriver = process.env.REPOWAVE_CUDA_DRIVER;
 
+/** Compiles driver.cu alone, for programs of several versions of the kernels. */
+export function compileDriver(name: string, flags: string[]): string {
+  return compile(name, [path.join(import.meta.dirname, 'driver.cu')], { flags: [...flags, '-c'] });
+}
+
 /** Compiles the kernels and driver.cu. */
 export function buildEmulated(name: string, options: Compile = {}): string {
   const library = path.join(options.sources ?? path.join(root, 'native'), 'kernels/cuda/library.cu');
-  return compile(name, [library, path.join(import.meta.dirname, 'driver.cu')], options);
+  const driver = options.driver
+    ? ['-x', 'none', options.driver]
+    : [path.join(import.meta.dirname, 'driver.cu')];
+  return compile(name, [library, ...driver], options);
 }
 
 /** The library for the emulator, with the C ABI that librepowave_cuda.so has. */
