@@ -140,8 +140,8 @@ int main(int count, char** arguments) {
     cudaGraphExec_t token;
     check(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal));
     for (int layer = 0; layer < kLayers; layer++) {
-        choose<__half, kD>(plan, step, workspace, stream);
-        attend<__half, kD>(plan, step, workspace, stream);
+        repowave::cuda::choose<__half, kD>(plan, step, workspace, stream);
+        repowave::cuda::attend<__half, kD>(plan, step, workspace, stream);
     }
     check(cudaStreamEndCapture(stream, &graph));
     check(cudaGraphInstantiate(&token, graph, 0));
