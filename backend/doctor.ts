@@ -85,7 +85,7 @@ export function checkAddon(load: () => NativeAddon): Check[] {
   }
 }
 
-/** Never a fault: everything is computed on the processor so far. */
+/** Never a fault: everything can be computed on the processor, and is by default. */
 export function checkGpu({ driver, problem, devices }: CudaReport): Check {
   const found = devices.map(({ name, totalBytes, freeBytes, capability, usable }) => {
     const kernels = usable ? '' : ', for which there are no kernels (they need 8.0)';
@@ -93,7 +93,7 @@ export function checkGpu({ driver, problem, devices }: CudaReport): Check {
   });
   const cuda = driver > 0 ? `driver for CUDA ${Math.floor(driver / 1000)}.${(driver % 1000) / 10}` : '';
   const what = [...found, cuda].filter(Boolean).join('; ');
-  const why = problem ? `${problem}; not needed` : 'not used: answers are computed on the processor so far';
+  const why = problem ? `${problem}; not needed` : 'not used unless REPOWAVE_CUDA names the library';
   return { name: 'GPU', ok: true, detail: [what, why].filter(Boolean).join('; ') };
 }
 

@@ -89,8 +89,16 @@ export class Engine {
 
 /** The model is closed again when there is no memory for a session. */
 function openSession(addon: NativeAddon, model: NativeModel, options: SessionOptions): NativeSession {
+  // On request only, as long as the kernels have not run on a GPU (docs/cuda.md).
+  const library = process.env.REPOWAVE_CUDA;
   try {
-    return addon.createSession(model, { ...options, kvType: 'f16', batch });
+    const session = addon.createSession(model, {
+      ...{ ...options, kvType: 'f16', batch },
+      ...(library && { cuda: { library, bytes: 0 } }),
+    });
+    const { problem } = session.device();
+    if (problem) process.stderr.write(`Attention stays on the processor: ${problem}\n`);
+    return session;
   } catch (error) {
     model.close();
     throw error;

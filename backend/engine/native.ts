@@ -76,6 +76,11 @@ export interface SessionOptions {
   stored?: KvForm;
   /** Most tokens of one forward pass. */
   batch?: number;
+  /**
+   * Where passes of one token attend: `librepowave_cuda.so`, and how many bytes of the device it may take (0: most of
+   * what is free). Where that cannot be had the processor attends, see {@link NativeSession.device}.
+   */
+  cuda?: { library: string; bytes: number };
 }
 
 /**
@@ -142,6 +147,21 @@ export interface AttentionReport {
   captured: number;
 }
 
+/** What the device of a session did since the session began. */
+export interface DeviceReport {
+  /** Why it is not used, or not any more; empty while all is well, and without one. */
+  problem: string;
+  /** Attention of one token of one layer: done on the device, and left to the processor all the same. */
+  calls: number;
+  refused: number;
+  /** Clusters that were chosen: on the device already, or brought there; and clusters that went for others. */
+  hits: number;
+  misses: number;
+  evicted: number;
+  /** Taken of its memory. */
+  bytes: number;
+}
+
 /** One step, means over layers and heads: the share of the mass per zone, and clusters retrieved. */
 export interface StepRecord {
   steady: number;
@@ -201,6 +221,7 @@ export interface NativeSession {
   /** Of the last pass of one token. */
   stepRecord(): StepRecord;
   attentionReport(): AttentionReport;
+  device(): DeviceReport;
   close(): void;
 }
 

@@ -1,7 +1,7 @@
-// The library of the CUDA kernels: there when it was built, and opened when the machine has a driver.
+// The CUDA kernels: what was found of driver, library and devices, and a device for a session.
 #pragma once
 
-#include "../kernels/cuda/library.h"
+#include "../device/cuda_attention.h"
 
 #include <string>
 #include <vector>
@@ -17,5 +17,10 @@ struct CudaReport {
 
 /// Looks for driver, library and devices. @param folder where librepowave_cuda.so lies, if it was built
 CudaReport find_cuda(const std::string& folder);
+
+/// The first device. @param library its path @param bytes of device memory to take at most; 0: most of what
+/// is free. Throws CudaProblem
+std::unique_ptr<wave::DeviceAttention> open_device(const std::string& library, size_t bytes,
+                                                   const wave::KvShape& shape, int query_heads);
 
 } // namespace repowave::addon

@@ -1,3 +1,4 @@
+#include "cuda.h"
 #include "wrappers.h"
 
 namespace repowave::addon {
@@ -17,7 +18,7 @@ void SessionWrap::define(Napi::Env env) {
          InstanceMethod<&SessionWrap::take_evidence>("takeEvidence"),
          InstanceMethod<&SessionWrap::step_record>("stepRecord"),
          InstanceMethod<&SessionWrap::attention_report>("attentionReport"),
-         InstanceMethod<&SessionWrap::close>("close")}));
+         InstanceMethod<&SessionWrap::device>("device"), InstanceMethod<&SessionWrap::close>("close")}));
 }
 
 Napi::Value SessionWrap::create(const Napi::CallbackInfo& call) {
@@ -34,12 +35,26 @@ Napi::Value SessionWrap::create(const Napi::CallbackInfo& call) {
     try {
         auto session = std::make_shared<Session>(model, params);
         Napi::Object object = classes(call.Env()).session.New({});
-        Unwrap(object)->session_ = std::move(session);
+        SessionWrap& wrap = *Unwrap(object);
+        wrap.session_ = std::move(session);
+        if (options.Has("cuda")) wrap.open_device(options.Get("cuda").As<Napi::Object>(), *model);
         return object;
     } catch (const Napi::Error&) {
         throw;
     } catch (const std::exception& error) {
         throw to_js_error(call.Env(), error_code(error), error.what());
+    }
+}
+
+/// Without one the processor attends.
+void SessionWrap::open_device(const Napi::Object& options, const Model& model) {
+    try {
+        session_->set_device(
+            addon::open_device(options.Get("library").As<Napi::String>(),
+                               static_cast<size_t>(options.Get("bytes").As<Napi::Number>().Int64Value()),
+                               session_->shape(), model.query_heads()));
+    } catch (const CudaProblem& problem) {
+        device_problem_ = problem.what();
     }
 }
 
@@ -220,6 +235,20 @@ Napi::Value SessionWrap::step_record(const Napi::CallbackInfo& call) {
         result[names[zone]] = Napi::Number::New(call.Env(), step.zones[zone]);
     result["clusters"] = Napi::Number::New(call.Env(), step.clusters);
     result["copying"] = Napi::Boolean::New(call.Env(), step.copying);
+    return result;
+}
+
+Napi::Value SessionWrap::device(const Napi::CallbackInfo& call) {
+    const wave::DeviceAttention* device = idle(call.Env()).device();
+    const wave::DeviceCounters counters = device ? device->counters() : wave::DeviceCounters{};
+    Napi::Object result = Napi::Object::New(call.Env());
+    result["problem"] = Napi::String::New(call.Env(), device ? device->failure() : device_problem_);
+    const auto set = [&](const char* name, uint64_t value) {
+        result[name] = Napi::Number::New(call.Env(), static_cast<double>(value));
+    };
+    set("calls", counters.calls), set("refused", counters.refused);
+    set("hits", counters.hits), set("misses", counters.misses), set("evicted", counters.evicted);
+    set("bytes", device ? device->bytes() : 0);
     return result;
 }
 

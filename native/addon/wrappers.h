@@ -66,10 +66,13 @@ class SessionWrap : public Napi::ObjectWrap<SessionWrap> {
     void start_evidence(const Napi::CallbackInfo& info);
     Napi::Value take_evidence(const Napi::CallbackInfo& info);
     Napi::Value step_record(const Napi::CallbackInfo& info);
+    void open_device(const Napi::Object& options, const Model& model);
+    Napi::Value device(const Napi::CallbackInfo& info);
     Napi::Value attention_report(const Napi::CallbackInfo& info);
     void close(const Napi::CallbackInfo& info);
 
     std::shared_ptr<Session> session_;
+    std::string device_problem_; ///< why there is no device
     bool busy_ = false;
 };
 

@@ -82,6 +82,7 @@ void Session::reset(std::vector<wave::View> views) {
 }
 
 void Session::look(std::vector<wave::View> views) {
+    if (device_) device_->forget();
     try {
         views_.set(shape_, std::move(views));
     } catch (const std::invalid_argument& error) {
@@ -115,6 +116,7 @@ llama_token Session::forward(const std::vector<llama_token>& tokens, int positio
 
 void Session::run_batch(const llama_token* tokens, int count, int position, bool sample) {
     tail_.reserve(tail_.tokens() + count);
+    if (device_) device_->keep_tail(tail_.tokens());
     batch_tokens_ = count;
     batch_position_ = position;
     sampling_ = sample;

@@ -5,6 +5,7 @@
 // evaluation callback sees every node before it is computed), which run in ggml's own thread pool.
 #pragma once
 
+#include "../wave/device.h"
 #include "../wave/head_mass.h"
 #include "../wave/insight.h"
 #include "model.h"
@@ -55,6 +56,9 @@ class Session {
     void reset(std::vector<wave::View> views);
     /// Keeps the tail.
     void look(std::vector<wave::View> views);
+    /// From now on it attends in passes of one token, as far as it can.
+    void set_device(std::unique_ptr<wave::DeviceAttention> device) { device_ = std::move(device); }
+    const wave::DeviceAttention* device() const { return device_.get(); }
     void set_budget(const Budget& budget) { budget_ = budget; }
     /// Runs the tokens at positions position, position + 1, …; their K/V join the tail. Returns the greedy
     /// next token when `sample`, else -1. Throws Cancelled (the tail is then as before), ModelUnsupported,
@@ -120,6 +124,7 @@ class Session {
     std::shared_ptr<wave::WaveBuffer> buffer_;
     wave::KvTail tail_;
     wave::Attention attention_;
+    std::unique_ptr<wave::DeviceAttention> device_;
     WeightMatmul matmul_;
     wave::Views views_;
     Budget budget_;
@@ -128,7 +133,7 @@ class Session {
     std::vector<Hook> hooks_; ///< [layers][roles]
     std::vector<LayerFacts> layers_;
     std::atomic<bool> attention_ready_{false};
-    bool attending_ = false; ///< whether the layer's attention is needed; told by attention_ready_
+    bool attending_ = false;               ///< whether the threads are to attend; told by attention_ready_
     std::exception_ptr attention_failure_; ///< of the thread that began; kept until ggml has returned
     size_t batch_tokens_ = 0;              ///< of the pass under way
     int batch_position_ = 0;

@@ -164,7 +164,10 @@ void Session::begin_attention(const ggml_tensor* node, uint32_t layer) {
         call.records = insight_.records(layer);
         call.sample = call.wave_count > 0 && insight_.samples(layer);
     }
-    attention_.begin(call);
+    if (device_ && device_->attend(call))
+        attending_ = false;
+    else
+        attention_.begin(call);
 }
 
 void Session::run_attend(ggml_tensor* node, int thread, int, void* user) {

@@ -13,6 +13,7 @@ import { syncBuiltinESMExports } from 'node:module';
 import type {
   AttentionReport,
   Budget,
+  DeviceReport,
   Head,
   NativeMemory,
   NativeModel,
@@ -128,6 +129,10 @@ class Session implements NativeSession {
   watch(heads: readonly Head[]): void {
     this.#heads = heads;
     this.#queries = '';
+  }
+
+  device(): DeviceReport {
+    return { problem: '', calls: 0, refused: 0, hits: 0, misses: 0, evicted: 0, bytes: 0 };
   }
 
   probe(tokens: Int32Array): Promise<void> {

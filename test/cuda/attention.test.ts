@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { before, describe, test } from 'node:test';
 import {
   assertChoice,
+  expectedCoarse,
   expectedMass,
   expectedOf,
   HEAD_SIZES,
@@ -128,7 +129,7 @@ describe(`${where}: one token of one layer`, () => {
   only('more than eight query heads take several passes', { group: 27 });
 });
 
-test(`${where}: the mass of every token of runs and retrieved clusters is told`, () => {
+test(`${where}: the mass of every token of runs and retrieved clusters is told, and of coarse summaries`, () => {
   const cases = Array.from({ length: 6 }, (_, i) =>
     randomCase(9500 + i, { window: false, group: 1 + 3 * i }),
   );
@@ -138,6 +139,10 @@ test(`${where}: the mass of every token of runs and retrieved clusters is told`,
     for (let head = 0; head < one.shape.kvHeads; head++) {
       const room = one.step.maxPages * kPageTokens;
       const actual = outcome.mass.subarray(head * room, (head + 1) * room);
+      const coarse = outcome.coarse.subarray(head * one.step.group, (head + 1) * one.step.group);
+      expectedCoarse(one, head, outcome.bits).forEach((share, row) =>
+        assert.ok(Math.abs(coarse[row]! - share) < 1e-4, `${one.name}: coarse`),
+      );
       expectedMass(one, head, outcome.bits).forEach((mass, at) => {
         if (!Number.isNaN(mass)) assert.ok(Math.abs(actual[at]! - mass) < 1e-4 * one.step.group, one.name);
       });
@@ -175,7 +180,7 @@ describe(`${where}: numbers that are none`, () => {
   });
 
   test('what is undefined makes its own KV head undefined and no other', () => {
-    const one = randomCase(TWO_HEADS, { biases: false, late: false, waves: [60], estimate: true });
+    const one = randomCase(TWO_HEADS, { biases: false, late: false, waves: [60], budget: 0, estimate: true });
     assert.equal(one.shape.kvHeads, 2);
     const half = one.step.q.length / 2;
     const [clean] = run(program, [one.step]);
@@ -189,8 +194,27 @@ describe(`${where}: numbers that are none`, () => {
         spoil(step as Spoilt);
         const [spoilt] = run(program, [step]);
         assert.deepEqual(spoilt!.out.subarray(half), clean!.out.subarray(half));
-        assert.ok(spoilt!.out.subarray(0, half).some(Number.isNaN));
+        assert.ok(spoilt!.out.subarray(0, half).some(Number.isNaN), `${value} is lost`);
       }
+    }
+  });
+
+  test('a cluster with an undefined summary is retrieved first, and its tokens count', () => {
+    const one = randomCase(TWO_HEADS, {
+      biases: false,
+      late: false,
+      waves: [60],
+      budget: 30,
+      estimate: true,
+    });
+    for (const value of [NaN, Infinity]) {
+      const step = structuredClone(one.step);
+      const [[tile]] = (step as Spoilt).tiles;
+      tile.keys = undefinedAt(tile.keys, value);
+      const [outcome] = run(program, [step]);
+      assert.equal(outcome!.bits[0]! & 1, 1);
+      const error = relativeError(outcome!.out, expectedOf(one, outcome!.bits));
+      assert.ok(error < TOLERANCE[one.format], `relative L2 ${error}`);
     }
   });
 

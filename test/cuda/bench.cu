@@ -139,7 +139,10 @@ int main(int count, char** arguments) {
     cudaGraph_t graph;
     cudaGraphExec_t token;
     check(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal));
-    for (int layer = 0; layer < kLayers; layer++) decode<__half, kD>(plan, step, workspace, stream);
+    for (int layer = 0; layer < kLayers; layer++) {
+        repowave::cuda::choose<__half, kD>(plan, step, workspace, stream);
+        repowave::cuda::attend<__half, kD>(plan, step, workspace, stream);
+    }
     check(cudaStreamEndCapture(stream, &graph));
     check(cudaGraphInstantiate(&token, graph, 0));
     const double all_layers = time_of(stream, [&] { check(cudaGraphLaunch(token, stream)); });

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import type { Shape } from '../reference/attention.ts';
 import { cluster, type Build, type Partition } from '../reference/clusters.ts';
 import { createRandom } from '../reference/random.ts';
-import { seenBy, tokensOf, type Call, type PlacedRun, type Seen } from '../reference/seen.ts';
+import { seenBy, tokensOf, ZONES, type Call, type PlacedRun, type Seen } from '../reference/seen.ts';
 import { rankClusters } from '../reference/selection.ts';
 import { attendRow, clusterLogits, queryOf, retrieve } from '../reference/tripartite.ts';
 import { kPageTokens, kTileClusters, type Outcome, type Run, type Step, type Tile } from './driver.ts';
@@ -291,6 +291,17 @@ export function expectedMass(one: Case, head: number, bits: Uint32Array): number
     return [...chosen[i]!].map((c) => paged(tokensOf(index, c).map((t) => massOf(first + t))));
   });
   return [...exact, own, ...clusters].flat();
+}
+
+/** The share of each query head's mass that coarse summaries got in float64. @returns [group] */
+export function expectedCoarse(one: Case, head: number, bits: Uint32Array): number[] {
+  const chosen = retrievedBy(one, head, bits);
+  return queriesOf(one, head).map((q, r) => {
+    const sink = one.call.sinks?.[head * one.step.group + r];
+    return attendRow(q, 0, sink, one.seen[head]!, chosen, one.call, one.shape).zones[
+      ZONES.indexOf('coarse')
+    ]!;
+  });
 }
 
 /** Attention in float64 with the clusters that the kernels retrieved. @returns [queryHeads][dv] */

@@ -150,6 +150,7 @@ bool run_step() {
     const size_t page_tokens = static_cast<size_t>(plan.max_pages) * kPageTokens;
     step.pages = memory.reserve<Run>(static_cast<size_t>(plan.kv_heads) * plan.max_pages);
     step.mass = wants_mass ? memory.reserve<float>(plan.kv_heads * page_tokens) : nullptr;
+    step.coarse = wants_mass ? memory.reserve<float>(rows) : nullptr;
     if (moves_clusters) move_clusters(memory, tiles, 4 * plan.head_size);
     char* const workspace = memory.reserve<char>(repowave_cuda_workspace(&plan));
     const int error = repowave_cuda_decode(&plan, &step, workspace, nullptr);
@@ -161,7 +162,9 @@ bool run_step() {
     write(step.lse, rows);
     write(step.reports, plan.kv_heads);
     write(step.bits, plan.kv_heads * plan.tiles);
-    if (step.mass) write(step.mass, plan.kv_heads * page_tokens);
+    if (!wants_mass) return true;
+    write(step.mass, plan.kv_heads * page_tokens);
+    write(step.coarse, rows);
     return true;
 }
 

@@ -51,7 +51,7 @@ export interface Step {
   /** [kvHeads], as many for each */
   tiles: Tile[][];
   runs: Run[][];
-  /** Whether to tell the mass that each token of a page got. */
+  /** Whether to tell the mass that each token of a page got, and all coarse summaries together. */
   mass: boolean;
   /** Whether every other cluster is moved to another place first. */
   moves: boolean;
@@ -65,6 +65,8 @@ export interface Outcome {
   bits: Uint32Array;
   /** [kvHeads][maxPages][8]; empty unless asked for. */
   mass: Float32Array;
+  /** [kvHeads][group]; likewise. */
+  coarse: Float32Array;
 }
 
 /** How threads take turns, see native/kernels/cuda/emulator/block.h: in order, by chance, one warp ahead, one thread held back. */
@@ -72,6 +74,8 @@ export const SCHEDULES = [-1, 3, 1, 2];
 
 interface Compile {
   flags?: string[];
+  /** An object file of driver.cu, made with the same flags. */
+  driver?: string;
   /** Where `kernels/cuda` lies. */
   sources?: string;
 }
@@ -100,10 +104,27 @@ export function compile(
  */
 export const gpuDriver = process.env.REPOWAVE_CUDA_DRIVER;
 
+/** Compiles driver.cu alone, for programs of several versions of the kernels. */
+export function compileDriver(name: string, flags: string[]): string {
+  return compile(name, [path.join(import.meta.dirname, 'driver.cu')], { flags: [...flags, '-c'] });
+}
+
 /** Compiles the kernels and driver.cu. */
 export function buildEmulated(name: string, options: Compile = {}): string {
   const library = path.join(options.sources ?? path.join(root, 'native'), 'kernels/cuda/library.cu');
-  return compile(name, [library, path.join(import.meta.dirname, 'driver.cu')], options);
+  const driver = options.driver
+    ? ['-x', 'none', options.driver]
+    : [path.join(import.meta.dirname, 'driver.cu')];
+  return compile(name, [library, ...driver], options);
+}
+
+/** The library for the emulator, with the C ABI that librepowave_cuda.so has. */
+export function buildEmulatedLibrary(): string {
+  const sources = [
+    path.join(root, 'native/kernels/cuda/library.cu'),
+    path.join(import.meta.dirname, 'emulated_device.cpp'),
+  ];
+  return compile('librepowave_emulated.so', sources, { flags: ['-O2', '-fPIC', '-shared'] });
 }
 
 /** What the program ended with: by itself, or stopped by a check. */
@@ -202,6 +223,7 @@ function decodeOutcomes(bytes: Buffer, steps: readonly Step[]): Outcome[] {
       reports,
       bits: new Uint32Array(words(kvHeads * tiles[0]!.length)),
       mass: new Float32Array(words(mass ? kvHeads * maxPages * kPageTokens : 0)),
+      coarse: new Float32Array(words(mass ? kvHeads * group : 0)),
     };
   });
   assert.equal(at, bytes.length, 'the program wrote more than it should');

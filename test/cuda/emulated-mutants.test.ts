@@ -5,7 +5,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { assertChoice, expectedOf, randomCase, relativeError, type Case } from './calls.ts';
-import { buildEmulated, SCHEDULES, tryRun } from './driver.ts';
+import { buildEmulated, compileDriver, SCHEDULES, tryRun } from './driver.ts';
 import { SANITIZERS } from './sanitizers.ts';
 
 const native = path.resolve(import.meta.dirname, '../../native');
@@ -118,7 +118,7 @@ function copyKernels(name: string): string {
   fs.cpSync(path.join(native, 'kernels/cuda'), path.join(sources, 'kernels/cuda'), { recursive: true });
   const library = path.join(sources, 'kernels/cuda/library.cu');
   const text = fs.readFileSync(library, 'utf8');
-  fs.writeFileSync(library, text.replaceAll(/.*case (80|96|128|256):.*\n/g, ''));
+  fs.writeFileSync(library, text.replaceAll(/ *case (80|96|128|256):\n.*\n/g, ''));
   return sources;
 }
 
@@ -148,14 +148,24 @@ function passes(program: string, which: Case[], seed: number): boolean {
   });
 }
 
+/** @param checks what the program is built with beside the usual; the driver is compiled once for all of the same name */
+function build(sources: string, name: string, kind: string, checks: string[]): string {
+  const flags = [
+    ...['-O1', '-Wno-unused-variable', '-Wno-unused-but-set-variable', '-Wno-unused-parameter'],
+    ...checks,
+  ];
+  drivers[kind] ??= compileDriver(`driver-${kind}.o`, flags);
+  return buildEmulated(`mutant-${name}-${kind}`, { flags, sources, driver: drivers[kind] });
+}
+const drivers: Record<string, string> = {};
+
 /** @returns the first way in which it is noticed */
 function caughtBy(sources: string, name: string): string | undefined {
-  const flags = ['-O1', '-Wno-unused-variable', '-Wno-unused-but-set-variable', '-Wno-unused-parameter'];
-  const plain = buildEmulated(`mutant-${name}`, { flags, sources });
+  const plain = build(sources, name, 'plain', []);
   const seed = SCHEDULES.find((one) => !passes(plain, one < 0 ? [...cases, ...budgets] : cases, one));
   if (seed !== undefined) return `results, schedule ${seed}`;
   for (const [sanitizer, extra] of Object.entries(SANITIZERS)) {
-    const program = buildEmulated(`mutant-${name}-${sanitizer}`, { flags: [...flags, ...extra], sources });
+    const program = build(sources, name, sanitizer, extra);
     if (!passes(program, few, 3)) return sanitizer;
   }
   return undefined;

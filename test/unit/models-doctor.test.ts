@@ -50,7 +50,7 @@ test('a GPU is told with its driver and memory, and why it is not used', () => {
     name: 'GPU',
     ok: true,
     detail:
-      'NVIDIA X, 20 GB of 24 GB free, compute capability 8.9; driver for CUDA 13.0; not used: answers are computed on the processor so far',
+      'NVIDIA X, 20 GB of 24 GB free, compute capability 8.9; driver for CUDA 13.0; not used unless REPOWAVE_CUDA names the library',
   });
   const old = { ...device, capability: '7.5', usable: false };
   assert.match(

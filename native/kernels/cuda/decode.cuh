@@ -1,4 +1,5 @@
-// One token of one layer: six kernels in a row, with no step of the host between them.
+// One token of one layer in two halves: which clusters, and attention. No step of the host is needed between
+// them, unless chosen clusters have to be brought first.
 #pragma once
 
 #include "mass.cuh"
@@ -102,18 +103,29 @@ template <class T, int D> struct Stages {
         SIMT_LAUNCH(mass_kernel, dim3((p.max_pages * kPageTokens + 255) / 256, heads()), dim3(256), 0, stream,
                     a);
     }
+    void tell_coarse() const {
+        if (!step.coarse) return;
+        const CoarseArgs a = {w.logits, step.lse, step.tiles, step.coarse, p.group, p.tiles};
+        SIMT_LAUNCH(coarse_kernel, dim3(heads() * p.group), dim3(256), 8 * sizeof(float), stream, a);
+    }
 };
 
 template <class T, int D>
-void decode(const Plan& plan, const Step& step, const Workspace& workspace, cudaStream_t stream) {
+void choose(const Plan& plan, const Step& step, const Workspace& workspace, cudaStream_t stream) {
     const Stages<T, D> stages{plan, step, workspace, stream};
     stages.score();
     stages.rank();
     stages.select();
+}
+
+template <class T, int D>
+void attend(const Plan& plan, const Step& step, const Workspace& workspace, cudaStream_t stream) {
+    const Stages<T, D> stages{plan, step, workspace, stream};
     stages.list_pages();
     stages.attend();
     stages.merge();
     stages.tell_mass();
+    stages.tell_coarse();
 }
 
 } // namespace repowave::cuda

@@ -6,28 +6,38 @@
 namespace repowave::cuda {
 namespace {
 
-using Decode = void (*)(const Plan&, const Step&, const Workspace&, cudaStream_t);
+using Half = void (*)(const Plan&, const Step&, const Workspace&, cudaStream_t);
+struct Halves {
+    Half choose, attend;
+};
 
-template <class T> Decode kernels_for(int head_size) {
+template <class T> Halves kernels_for(int head_size) {
     switch (head_size) {
     case 64:
-        return decode<T, 64>;
+        return {choose<T, 64>, attend<T, 64>};
     case 80:
-        return decode<T, 80>;
+        return {choose<T, 80>, attend<T, 80>};
     case 96:
-        return decode<T, 96>;
+        return {choose<T, 96>, attend<T, 96>};
     case 128:
-        return decode<T, 128>;
+        return {choose<T, 128>, attend<T, 128>};
     case 256:
-        return decode<T, 256>;
+        return {choose<T, 256>, attend<T, 256>};
     default:
-        return nullptr;
+        return {};
     }
 }
 
-Decode kernels_for(const Plan& plan) {
+Halves kernels_for(const Plan& plan) {
     return plan.format == Format::f16 ? kernels_for<__half>(plan.head_size)
                                       : kernels_for<__nv_bfloat16>(plan.head_size);
+}
+
+int start(Half half, const Plan& plan, const Step& step, void* workspace, void* stream) {
+    Workspace parts;
+    lay_out(plan, workspace, parts);
+    half(plan, step, parts, static_cast<cudaStream_t>(stream));
+    return static_cast<int>(cudaGetLastError());
 }
 
 } // namespace
@@ -43,14 +53,20 @@ EXPORT int repowave_cuda_version() {
 
 EXPORT size_t repowave_cuda_workspace(const Plan* plan) {
     Workspace parts;
-    return kernels_for(*plan) ? lay_out(*plan, nullptr, parts) : 0;
+    return kernels_for(*plan).choose ? lay_out(*plan, nullptr, parts) : 0;
+}
+
+EXPORT int repowave_cuda_choose(const Plan* plan, const Step* step, void* workspace, void* stream) {
+    return start(kernels_for(*plan).choose, *plan, *step, workspace, stream);
+}
+
+EXPORT int repowave_cuda_attend(const Plan* plan, const Step* step, void* workspace, void* stream) {
+    return start(kernels_for(*plan).attend, *plan, *step, workspace, stream);
 }
 
 EXPORT int repowave_cuda_decode(const Plan* plan, const Step* step, void* workspace, void* stream) {
-    Workspace parts;
-    lay_out(*plan, workspace, parts);
-    kernels_for (*plan)(*plan, *step, parts, static_cast<cudaStream_t>(stream));
-    return static_cast<int>(cudaGetLastError());
+    const int error = repowave_cuda_choose(plan, step, workspace, stream);
+    return error ? error : repowave_cuda_attend(plan, step, workspace, stream);
 }
 
 EXPORT int repowave_cuda_append(Format format, const Append* append, int tokens, int kv_heads, void* stream) {
@@ -67,6 +83,25 @@ EXPORT int repowave_cuda_move(const Move* moves, int count, int slot_bytes, void
     if (count == 0) return 0;
     SIMT_LAUNCH(move_kernel, dim3(count), dim3(128), 0, static_cast<cudaStream_t>(stream), moves, slot_bytes);
     return static_cast<int>(cudaGetLastError());
+}
+
+EXPORT int repowave_cuda_allocate(void** to, size_t bytes, int pinned) {
+    const cudaError_t error = pinned ? cudaMallocHost(to, bytes) : cudaMalloc(to, bytes);
+    cudaGetLastError(); // or the next launch would tell of it again
+    return static_cast<int>(error);
+}
+
+EXPORT void repowave_cuda_free(void* memory, int pinned) {
+    pinned ? cudaFreeHost(memory) : cudaFree(memory);
+}
+
+EXPORT int repowave_cuda_copy(void* to, const void* from, size_t bytes, void* stream) {
+    return static_cast<int>(
+        cudaMemcpyAsync(to, from, bytes, cudaMemcpyDefault, static_cast<cudaStream_t>(stream)));
+}
+
+EXPORT int repowave_cuda_wait(void* stream) {
+    return static_cast<int>(cudaStreamSynchronize(static_cast<cudaStream_t>(stream)));
 }
 
 EXPORT const char* repowave_cuda_error(int error) {

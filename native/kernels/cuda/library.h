@@ -7,7 +7,7 @@
 #include <cstddef>
 
 /// Callers and library must agree on it; it changes with every change of this file or structs.h.
-constexpr int kRepowaveCudaVersion = 1;
+constexpr int kRepowaveCudaVersion = 2;
 
 namespace repowave::cuda {
 
@@ -37,6 +37,13 @@ size_t repowave_cuda_workspace(const repowave::cuda::Plan* plan);
 int repowave_cuda_decode(const repowave::cuda::Plan* plan, const repowave::cuda::Step* step, void* workspace,
                          void* stream);
 
+/// The two halves of a step, for callers that bring clusters to their places in between. The first tells in
+/// Step::bits which are chosen. @returns 0, or CUDA's error
+int repowave_cuda_choose(const repowave::cuda::Plan* plan, const repowave::cuda::Step* step, void* workspace,
+                         void* stream);
+int repowave_cuda_attend(const repowave::cuda::Plan* plan, const repowave::cuda::Step* step, void* workspace,
+                         void* stream);
+
 /// Writes K and V of `tokens` new tokens, as 32-bit floats, into the tails. @returns 0, or CUDA's error
 int repowave_cuda_append(repowave::cuda::Format format, const repowave::cuda::Append* append, int tokens,
                          int kv_heads, void* stream);
@@ -44,6 +51,16 @@ int repowave_cuda_append(repowave::cuda::Format format, const repowave::cuda::Ap
 /// Moves clusters: `moves` is memory of the device, [count]. What is started before on the stream finds a
 /// cluster in its old place, what is started later in the new one. @returns 0, or CUDA's error
 int repowave_cuda_move(const repowave::cuda::Move* moves, int count, int slot_bytes, void* stream);
+
+/// Memory of the device or, pinned, of the host, which kernels can read too. @returns 0, or CUDA's error
+int repowave_cuda_allocate(void** to, size_t bytes, int pinned);
+void repowave_cuda_free(void* memory, int pinned);
+
+/// Starts a copy between memories of either kind, or from any memory of the host. @returns 0, or CUDA's error
+int repowave_cuda_copy(void* to, const void* from, size_t bytes, void* stream);
+
+/// Waits for all that was started on a stream. @returns 0, or CUDA's error
+int repowave_cuda_wait(void* stream);
 
 /// @returns what an error means, in CUDA's words
 const char* repowave_cuda_error(int error);

@@ -75,6 +75,8 @@ struct Step {
     Run* pages;  ///< [kv_heads][max_pages]: what was attended to, runs first, then clusters in their order
     float* mass; ///< null, or [kv_heads][max_pages][8]: attention that each token of a page got, summed over
                  ///< the group; needs lse
+    float* coarse; ///< null, or [kv_heads][group]: the share of the attention that tiles without places got;
+                   ///< needs lse
 };
 
 /// New tokens at the end of what a session has computed itself.

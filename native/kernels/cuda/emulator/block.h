@@ -35,6 +35,9 @@ struct Machine {
     int seed = -1;
     dim3 grid, block, block_index;
     unsigned char* shared = nullptr;
+    const char* last = "";        ///< kernel that was launched
+    uint64_t products = 0;        ///< of matrices, so far
+    void (*launched)() = nullptr; ///< called after each launch
     Fiber* current = nullptr;
 
     std::mt19937 random;
@@ -248,6 +251,7 @@ inline void launch(dim3 grid, dim3 block, size_t shared_bytes, const std::functi
     }
     SIMT_TSAN(__tsan_acquire(&it.end_sync); __tsan_destroy_fiber(janitor);)
     std::free(stacks);
+    if (it.launched) it.launched();
 }
 
 } // namespace simt
@@ -258,7 +262,8 @@ inline void launch(dim3 grid, dim3 block, size_t shared_bytes, const std::functi
 #define gridDim (simt::machine().grid)
 #define SIMT_SHARED(name) unsigned char* const name = simt::machine().shared
 #define SIMT_LAUNCH(kernel, grid, block, shared, stream, ...)                                                \
-    ((void)(stream), simt::launch((grid), (block), (shared), [&] { kernel(__VA_ARGS__); }))
+    ((void)(stream), simt::machine().last = #kernel,                                                         \
+     simt::launch((grid), (block), (shared), [&] { kernel(__VA_ARGS__); }))
 
 inline void __syncthreads(simt::Place place = simt::Place::current()) {
     simt::barrier(place);

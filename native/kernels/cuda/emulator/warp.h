@@ -98,6 +98,7 @@ void mma_two_halves(float& d0, float& d1, const MatrixA& a, uint32_t b0, uint32_
                     b[2 * c + 8 + half][g] = element<T>(own.b1, half);
                 }
             }
+            machine().products++;
             for (int row = 0; row < 16; row++)
                 for (int k = 0; k < 16; k++)
                     for (int column = 0; column < 8; column++) sums[row][column] += a[row][k] * b[k][column];

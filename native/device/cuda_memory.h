@@ -1,0 +1,75 @@
+// Memory of the device inside a cap, and pinned memory of the host.
+#pragma once
+
+#include "cuda_library.h"
+
+#include <cstdint>
+#include <utility>
+
+namespace repowave {
+
+/// Neither the cap nor the device leaves room.
+struct NoDeviceRoom : std::runtime_error {
+    NoDeviceRoom() : runtime_error("no room on the device") {}
+};
+
+class CudaMemory {
+  public:
+    enum Kind { kDevice, kPinned };
+
+    /// @param cap bytes of device memory
+    CudaMemory(const CudaLibrary& library, size_t cap) : library_(library), cap_(cap) {}
+    const CudaLibrary& library() const { return library_; }
+    size_t used() const { return used_; }
+
+    /// @returns null when there is no room
+    void* take(size_t bytes, Kind kind) {
+        void* memory = nullptr;
+        if (kind == kDevice && used_ + bytes > cap_) return nullptr;
+        if (library_.allocate(&memory, bytes, kind == kPinned)) {
+            // Others use the device too: it will not have more for a while.
+            if (kind == kDevice) cap_ = used_;
+            return nullptr;
+        }
+        if (kind == kDevice) used_ += bytes;
+        return memory;
+    }
+    void give(void* memory, size_t bytes, Kind kind) {
+        library_.free(memory, kind == kPinned);
+        if (kind == kDevice) used_ -= bytes;
+    }
+
+  private:
+    CudaLibrary library_;
+    size_t cap_, used_ = 0;
+};
+
+/// Owns memory, or none. Its CudaMemory outlives it.
+class Buffer {
+  public:
+    Buffer() = default;
+    Buffer(CudaMemory& from, void* data, size_t bytes, CudaMemory::Kind kind)
+        : from_(&from), data_(data), bytes_(bytes), kind_(kind) {}
+    Buffer(Buffer&& other) noexcept { *this = std::move(other); }
+    Buffer& operator=(Buffer&& other) noexcept {
+        std::swap(from_, other.from_), std::swap(data_, other.data_);
+        std::swap(bytes_, other.bytes_), std::swap(kind_, other.kind_);
+        return *this;
+    }
+    ~Buffer() {
+        if (data_) from_->give(data_, bytes_, kind_);
+    }
+
+    size_t bytes() const { return bytes_; }
+    template <class T> T* as(size_t offset = 0) const {
+        return reinterpret_cast<T*>(static_cast<uint8_t*>(data_) + offset);
+    }
+
+  private:
+    CudaMemory* from_ = nullptr;
+    void* data_ = nullptr;
+    size_t bytes_ = 0;
+    CudaMemory::Kind kind_ = CudaMemory::kDevice;
+};
+
+} // namespace repowave

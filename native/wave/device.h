@@ -1,0 +1,36 @@
+// What attends in place of the processor where there is a device, one token of one layer at a time.
+#pragma once
+
+#include "attention.h"
+
+namespace wave {
+
+/// What a device has done since it was opened; counted in clusters but for calls.
+struct DeviceCounters {
+    uint64_t calls = 0;   ///< done
+    uint64_t refused = 0; ///< left to the processor: no room, or what devices do not do
+    uint64_t hits = 0;    ///< chosen and on the device already
+    uint64_t misses = 0;  ///< chosen and brought from the buffer below
+    uint64_t evicted = 0;
+};
+
+/// Not thread-safe.
+class DeviceAttention {
+  public:
+    virtual ~DeviceAttention() = default;
+
+    /// The stored runs are other ones from now on, before the old ones go.
+    virtual void forget() = 0;
+    /// Of the tail only the first tokens are what they were.
+    virtual void keep_tail(size_t tokens) = 0;
+    /// Computes what Attention would of the same call. @returns false when it cannot; nothing is written then
+    virtual bool attend(const AttentionCall& call) = 0;
+
+    virtual const DeviceCounters& counters() const = 0;
+    /// Of its memory, taken.
+    virtual size_t bytes() const = 0;
+    /// Why nothing is asked of it any more; empty while all is well.
+    virtual const std::string& failure() const = 0;
+};
+
+} // namespace wave
