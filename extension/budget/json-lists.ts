@@ -3,7 +3,7 @@
  * jsonc-parser's own `modify` lays out anew whatever stands on the line of a change, and takes the quotation mark in
  * front of the last entry with that entry where both stand on one line. Pure.
  */
-import { findNodeAtLocation, parseTree } from 'jsonc-parser';
+import { createScanner, findNodeAtLocation, parseTree } from 'jsonc-parser';
 import type { Node } from 'jsonc-parser';
 
 /** The text of an object with one more entry at the beginning of a list, which is made if need be. */
@@ -17,6 +17,8 @@ export function withEntry(text: string, list: string, entry: string): string {
   const [property] = object.children?.slice(-1) ?? [];
   const gap = property ? gapBefore(text, property) : eolOf(text) + unitOf(text);
   const array = gap.includes('\n') ? `[${gap}${unitOf(text)}${value}${gap}]` : `[${value}]`;
+  if (node?.type === 'array' && text.slice(node.offset + 1, endOf(node) - 1).trim() !== '')
+    return put(text, node.offset + 1, 0, `${gap}${unitOf(text)}${value}`); // nothing but comments is in it
   if (node) return put(text, node.offset, node.length, array);
   const made = `${JSON.stringify(list)}: ${array}`;
   if (property) return put(text, endOf(property), 0, `,${gap}${made}`);
@@ -30,20 +32,39 @@ export function withEntry(text: string, list: string, entry: string): string {
   );
 }
 
-/** The text of an object without the entries of a list that are gone. */
+/** The text of an object without the entries of a list that are gone. Comments stay, also those about an entry. */
 export function withoutEntries(text: string, list: string, isGone: (entry: unknown) => boolean): string {
   const entries = findNodeAtLocation(objectOf(text), [list])?.children ?? [];
   const index = entries.findLastIndex(({ value }) => isGone(value));
-  const [before, entry, after] = [entries[index - 1], entries[index], entries[index + 1]];
+  const [before, entry] = [entries[index - 1], entries[index]];
   if (!entry) return text;
-  const array = entry.parent!;
-  // A comma behind the only entry goes with it.
-  const [start, end] = after
-    ? [entry.offset, after.offset]
-    : before
-      ? [endOf(before), endOf(entry)]
-      : [array.offset + 1, endOf(array) - 1];
-  return withoutEntries(put(text, start, end - start, ''), list, isGone);
+  const behind = commaAt(text, endOf(entry));
+  const comma = behind ?? (before && commaAt(text, endOf(before)));
+  const cuts = [[entry.offset, entry.length] as const, ...(comma === undefined ? [] : [[comma, 1] as const])];
+  const rest = cuts.sort(([x], [y]) => y - x).reduce((cut, [at, length]) => put(cut, at, length, ''), text);
+  const at = comma !== undefined && comma < entry.offset ? entry.offset - 1 : entry.offset;
+  return withoutEntries(closed(rest, at), list, isGone);
+}
+
+/** Where the comma is that follows a place, comments between them left aside. */
+function commaAt(text: string, place: number): number | undefined {
+  const scanner = createScanner(text, true);
+  scanner.setPosition(place);
+  scanner.scan();
+  return text[scanner.getTokenOffset()] === ',' ? scanner.getTokenOffset() : undefined;
+}
+
+/** The text without the gap at a place where something was taken out: an empty line, or blanks in one. */
+function closed(text: string, at: number): string {
+  const start = text.lastIndexOf('\n', at - 1) + 1;
+  const newline = text.indexOf('\n', at);
+  const end = newline < 0 ? text.length : newline + 1;
+  if (start > 0 && newline >= 0 && text.slice(start, end).trim() === '')
+    return put(text, start, end - start, '');
+  const before = /[ \t]*$/.exec(text.slice(start, at))?.[0].length ?? 0;
+  const after = /^[ \t]*/.exec(text.slice(at))?.[0].length ?? 0;
+  const isLast = text[at + after] === ']';
+  return isLast ? put(text, at - before, before + after, '') : put(text, at, after, '');
 }
 
 function objectOf(text: string): Node {

@@ -14,16 +14,23 @@ const ESCAPED = [
   /(?<=\])\((?!\s*<?https?:)/, // [text](address)
   /\[(?=[^\]\n]*\]:(?!\s*<?https?:))/, // [name]: address
   /<(?!https?:)(?=[a-z][a-z0-9+.-]*:)/, // <address>
+  /(?<=!)\[/, // a picture
 ];
 
 const source = (patterns: readonly RegExp[]): string => patterns.map((pattern) => pattern.source).join('|');
 const FOUND = new RegExp(`(?<kept>${source(LEFT_ALONE)})|${source(ESCAPED)}`, 'gim');
 
+/** In what looks like code: the start of all that would be a picture if it were none. */
+const PICTURE = /!(?=\[(?:(?!\n[ \t]*\n)[\s\S])*?\][([])/g;
+
 /**
  * Links lead to the web only, as in the chat; others, and pictures, are text. Pictures even in what looks like code:
  * one that VS Code takes for a picture after all would be fetched, and what a repository says must reach no network.
  */
-export const safeMarkdown = (markdown: string): string =>
-  markdown
-    .replace(FOUND, (found, kept?: string) => (kept === undefined ? `\\${found}` : found))
-    .replace(/(?<!(?<!\\)(?:\\\\)*\\)!(?=\[)/g, '!\\');
+export function safeMarkdown(markdown: string): string {
+  // With a definition of addresses `![name]` is a picture, too.
+  const picture = markdown.includes(']:') ? /!(?=\[)/g : PICTURE;
+  return markdown.replace(FOUND, (found, kept?: string) =>
+    kept === undefined ? `\\${found}` : kept.replace(picture, '!\\'),
+  );
+}

@@ -46,6 +46,19 @@ test('commas and comments in odd places are understood', () => {
   assert.equal(leavingOut('{\n\t"out": null\n}', ['a']), '{\n\t"out": [\n\t\t"a"\n\t]\n}');
 });
 
+test('no comment goes with an entry, and none comes to another one', () => {
+  const text =
+    '{\n  "out": [\n    // first\n    "/a", // why a\n    /* second */ "/b", // why b\n    "/c" // why c\n  ]\n}\n';
+  const without = (path: string) => chosen(text, { path, ...out }, 'in');
+  assert.equal(without('a'), text.replace('"/a", ', ''));
+  assert.equal(without('b'), text.replace('"/b", ', ''));
+  assert.equal(without('c'), text.replace('"/b",', '"/b"').replace('"/c" ', ''));
+  assert.equal(
+    chosen('{"out": [/* none */]}', { path: 'a', ...read }, 'out'),
+    '{"out": [   "/a"/* none */]}',
+  );
+});
+
 test('what something else leaves out is brought back by name', () => {
   const text = '{"out": ["*.md"]}';
   assert.deepEqual(JSON.parse(chosen(text, { path: 'README.md', ...out }, 'in')), {

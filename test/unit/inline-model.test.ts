@@ -61,8 +61,13 @@ const shown = (answer: string): string => answerMarkdown({ ...exchange, answer }
 test('a picture in an answer is not fetched', () => {
   assert.equal(
     shown('![x](https://example.org/a.png) ![y][z] vec![1]'),
-    '!\\[x](https://example.org/a.png) !\\[y][z] vec![1]',
+    '!\\[x](https://example.org/a.png) !\\[y][z] vec!\\[1]',
   );
+  // What is no code in the end, though it begins like some.
+  const picture = '![a[b]c](https://example.org/a.png)';
+  for (const before of ['```foo``` reads it. ', '> ```\n\n', '    ```\n', '` a ` b\n- '])
+    assert.ok(shown(before + picture).includes('!\\[a[b]c]'), before);
+  assert.ok(shown('```foo``` ![p]\n\n[p]: https://example.org').includes('!\\[p]'));
 });
 
 test('a link in an answer leads to the web, or is text', () => {
