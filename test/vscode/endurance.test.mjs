@@ -11,6 +11,24 @@ const QUESTIONS = 200;
 before(() => openWindow({ env: { REPOWAVE_BACKEND: path.join(import.meta.dirname, 'fake-backend.mjs') } }));
 after(() => vscode?.close());
 
+/** Keeps how long the page's main thread was busy, where it was for more than 50 ms: the browser's own measure. */
+const watchLongTasks = () =>
+  chat()
+    .locator('body')
+    .evaluate(({ ownerDocument }) => {
+      const page = /** @type {any} */ (ownerDocument.defaultView);
+      page.longTasks = [];
+      new page.PerformanceObserver((/** @type {PerformanceObserverEntryList} */ list) =>
+        page.longTasks.push(...list.getEntries().map(({ duration }) => duration)),
+      ).observe({ entryTypes: ['longtask'] });
+    });
+
+/** @returns {Promise<number[]>} milliseconds */
+const longTasks = () =>
+  chat()
+    .locator('body')
+    .evaluate(({ ownerDocument }) => /** @type {any} */ (ownerDocument.defaultView).longTasks);
+
 test(`the extension host's memory over ${QUESTIONS} questions is told`, async (t) => {
   await vscode.runCommand('RepoWave: Ask the Repository');
   await questionBox().waitFor();
@@ -25,6 +43,7 @@ test(`the extension host's memory over ${QUESTIONS} questions is told`, async (t
   const backend = Number(/process (\d+)/.exec(text)?.[1]);
   const host = await attachToProcess(parentOf(backend));
   t.after(() => host.close());
+  await watchLongTasks();
   const megabytes = (/** @type {number} */ bytes) => (bytes / 1e6).toFixed(1);
   for (let asked = 0; asked <= QUESTIONS; asked++) {
     if (asked % 50 === 0) {
@@ -39,6 +58,10 @@ test(`the extension host's memory over ${QUESTIONS} questions is told`, async (t
     await ask(`Which function decides whether a file is ignored, ${asked}?`);
   }
   assert.equal(await chat().locator('.turn').count(), 30, 'older turns are forgotten');
+  const tasks = await longTasks();
+  t.diagnostic(
+    `the page was busy for more than 50 ms at a time ${tasks.length} times, at most ${Math.max(0, ...tasks)} ms`,
+  );
 });
 
 test('the time of activation is told', async (t) => {
