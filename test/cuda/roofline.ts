@@ -25,9 +25,9 @@ const CARDS = [
   { name: 'A100 80 GB', memory: 2039e9, flops: 312e12, bus: 32e9 },
   { name: 'H100 SXM', memory: 3350e9, flops: 989e12, bus: 64e9 },
 ];
-const PUBLISHED = `Published for RetroInfer with the same model on an A100, for comparison:
-  128K: 0.72 ms for one layer with its weights, 23 ms for 32 (arXiv 2505.02922, section 4.3)
-  120K: 28.9 ms a token at batch 1 (34.6 tokens/s), 480K: 39.8 ms (25.1 tokens/s), measured by others`;
+const PUBLISHED = `Published for RetroInfer, for comparison:
+  128K: 0.72 ms for one layer of an 8B model (arXiv 2505.02922, section 4.3), so 23 ms for 32
+  120K: 28.9 ms a token at batch 1 (34.6 tokens/s), 480K: 39.8 ms (25.1 tokens/s), measured by others on an A100`;
 
 interface Kernel {
   name: string;
