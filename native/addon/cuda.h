@@ -1,7 +1,7 @@
 // The CUDA kernels: what was found of driver, library and devices, and a device for a session.
 #pragma once
 
-#include "../device/cuda_attention.h"
+#include "../cuda/cuda_attention.h"
 
 #include <string>
 #include <vector>

@@ -100,7 +100,7 @@ export function compile(
 
 /**
  * The same program compiled by nvcc, where there is a GPU: `REPOWAVE_CUDA_DRIVER` names it
- * (native/kernels/cuda/README.md).
+ * (native/cuda/README.md).
  */
 export const gpuDriver = process.env.REPOWAVE_CUDA_DRIVER;
 
