@@ -23,7 +23,10 @@ export const commands = {
     needs: (args) => (args.every((layer) => layer === 'cuda') && args.length > 0 ? ['packages'] : everything),
     run: (args) => inTurn(...(args.length ? [] : [check]), () => node(at('test/run.mjs'), ...args)),
   },
-  cuda: { needs: () => ['packages', 'cuda'], run: () => Promise.resolve() },
+  cuda: {
+    needs: (args) => (args[0] === 'kit' ? everything : ['packages', 'cuda']),
+    run: (args) => inTurn(...(args[0] === 'kit' ? [() => node(at('scripts/gpu-kit.mjs'))] : [])),
+  },
   bench: { needs: () => everything, run: (args) => inTurn(() => tsx('test/bench/main.ts', args)) },
   eval: {
     needs: (args) => (args[0] === 'plant' ? ['packages'] : everything),

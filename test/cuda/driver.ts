@@ -118,8 +118,10 @@ export function buildEmulated(name: string, options: Compile = {}): string {
   return compile(name, [library, ...driver], options);
 }
 
-/** The library for the emulator, with the C ABI that librepowave_cuda.so has. */
+/** The library for the emulator, with the C ABI that librepowave_cuda.so has; or the one for a GPU that is named. */
 export function buildEmulatedLibrary(): string {
+  const forGpu = process.env.REPOWAVE_CUDA_LIBRARY;
+  if (forGpu !== undefined) return forGpu;
   const sources = [
     path.join(root, 'native/kernels/cuda/library.cu'),
     path.join(import.meta.dirname, 'emulated_device.cpp'),
