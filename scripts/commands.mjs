@@ -4,7 +4,7 @@ import { at } from './paths.mjs';
 import { attach } from './children.mjs';
 import { Problem } from './problem.mjs';
 
-/** @typedef {'packages' | 'headers' | 'native' | 'cuda' | 'bundles'} StepName */
+/** @typedef {'packages' | 'headers' | 'native' | 'cuda' | 'cuda12' | 'bundles'} StepName */
 /** @typedef {{ needs: (args: string[]) => StepName[], run: (args: string[]) => Promise<void> }} Command */
 
 /** @type {StepName[]} */
@@ -24,7 +24,8 @@ export const commands = {
     run: (args) => inTurn(...(args.length ? [] : [check]), () => node(at('test/run.mjs'), ...args)),
   },
   cuda: {
-    needs: (args) => (args[0] === 'kit' ? everything : ['packages', 'cuda']),
+    needs: ([what]) =>
+      what === 'kit' ? everything : what === '12.9' ? ['packages', 'cuda12'] : ['packages', 'cuda'],
     run: (args) => inTurn(...(args[0] === 'kit' ? [() => node(at('scripts/gpu-kit.mjs'))] : [])),
   },
   bench: { needs: () => everything, run: (args) => inTurn(() => tsx('test/bench/main.ts', args)) },

@@ -15,7 +15,7 @@ import { ProgressLine } from '../backend/terminal/progress.mjs';
 
 /** @typedef {{ label: string, needsTools: boolean, isCurrent: () => boolean, make: (report: import('./llama-headers.mjs').Report) => Promise<void> }} Step */
 
-/** @type {Record<'packages' | 'headers' | 'native' | 'cuda' | 'bundles', Step>} */
+/** @type {Record<import('./commands.mjs').StepName, Step>} */
 const steps = {
   packages: {
     label: 'Installing npm packages',
@@ -38,8 +38,14 @@ const steps = {
   cuda: {
     label: 'Building the CUDA part',
     needsTools: true,
-    isCurrent: cudaIsCurrent,
-    make: buildCuda,
+    isCurrent: () => cudaIsCurrent('newest'),
+    make: () => buildCuda('newest'),
+  },
+  cuda12: {
+    label: 'Building the CUDA part for older drivers',
+    needsTools: true,
+    isCurrent: () => cudaIsCurrent('older'),
+    make: () => buildCuda('older'),
   },
   bundles: { label: 'Bundling', needsTools: false, isCurrent: bundlesAreCurrent, make: buildBundles },
 };

@@ -6,10 +6,26 @@ import path from 'node:path';
 import { test } from 'node:test';
 
 const root = path.resolve(import.meta.dirname, '../..');
-const log = path.join(root, 'build/cuda/library/resources.log');
-const library = path.join(root, 'dist/native/librepowave_cuda.so');
+interface Edition {
+  /** What makes it. */
+  command: string;
+  compiler: string;
+  log: string;
+  library: string;
+  targets: number[];
+}
 
-const TARGETS = [80, 86, 89, 90, 100, 120];
+const edition = (command: string, compiler: string, suffix: string, targets: number[]): Edition => ({
+  ...{ command, compiler, targets },
+  log: path.join(root, `build/cuda/library${suffix}/resources.log`),
+  library: path.join(root, `dist/native/librepowave_cuda${suffix}.so`),
+});
+
+const EDITIONS = [
+  edition('npm run cuda', 'nvcc 13.0', '', [80, 86, 89, 90, 100, 120]),
+  edition('npm run cuda -- 12.9', 'clang for CUDA 12.9', '12', [80, 86, 89, 90]),
+];
+
 /** Registers of a thread, by the blocks that are to fit into a multiprocessor with its 65,536: 2 of attention (1 for heads of 256), 3 of scoring. */
 const LIMITS: [kernel: RegExp, registers: number][] = [
   [/attend_kernel.*Li256E/, 255],
@@ -20,8 +36,8 @@ const LIMITS: [kernel: RegExp, registers: number][] = [
   [/./, 64],
 ];
 
-const skip =
-  fs.existsSync(log) && fs.existsSync(library) ? false : 'npm run cuda has not built the CUDA part';
+const missing = ({ command, log, library }: Edition) =>
+  fs.existsSync(log) && fs.existsSync(library) ? false : `${command} has not built the CUDA part`;
 
 interface Compiled {
   kernel: string;
@@ -31,7 +47,7 @@ interface Compiled {
 }
 
 /** Reads what ptxas tells with -v. */
-function compiled(): Compiled[] {
+function compiled(log: string): Compiled[] {
   const text = fs.readFileSync(log, 'utf8');
   const entry =
     /Compiling entry function '(\S+)' for 'sm_(\d+)a?'[^]*?(\d+) bytes spill stores, (\d+) bytes spill loads[^]*?Used (\d+) registers/g;
@@ -43,26 +59,30 @@ function compiled(): Compiled[] {
   }));
 }
 
-test('compiled for every target: no spills, and registers as planned', { skip }, (t) => {
-  const all = compiled();
-  for (const target of TARGETS) {
-    const own = all.filter((one) => one.target === target);
-    // Two formats of five head sizes, and four kernels that are the same for all.
-    assert.ok(own.length >= 24, `sm_${target}: ${own.length} kernels`);
-    for (const { kernel, spilled, registers } of own) {
-      const limit = LIMITS.find(([pattern]) => pattern.test(kernel))![1];
-      assert.equal(spilled, 0, `${kernel} spills on sm_${target}`);
-      assert.ok(registers <= limit, `${kernel} takes ${registers} registers on sm_${target}`);
-    }
-    const most = Math.max(
-      ...own.filter(({ kernel }) => !kernel.includes('Li256E')).map((one) => one.registers),
-    );
-    t.diagnostic(`sm_${target}: ${own.length} kernels, at most ${most} registers, heads of 256 aside`);
-  }
-});
+for (const { targets, compiler, log, library, ...one } of EDITIONS) {
+  const skip = missing({ targets, compiler, log, library, ...one });
 
-test('compiled: the library needs no other library of CUDA', { skip }, () => {
-  const needed = execFileSync('readelf', ['-d', library], { encoding: 'utf8' });
-  assert.doesNotMatch(needed, /NEEDED.*(cuda|cublas|nvrtc)/i);
-  assert.match(needed, /NEEDED.*libc\.so/);
-});
+  test(`compiled by ${compiler} for every target: no spills, and registers as planned`, { skip }, (t) => {
+    const all = compiled(log);
+    for (const target of targets) {
+      const own = all.filter((kernel) => kernel.target === target);
+      // Two formats of five head sizes, and four kernels that are the same for all.
+      assert.ok(own.length >= 24, `sm_${target}: ${own.length} kernels`);
+      for (const { kernel, spilled, registers } of own) {
+        const limit = LIMITS.find(([pattern]) => pattern.test(kernel))![1];
+        assert.equal(spilled, 0, `${kernel} spills on sm_${target}`);
+        assert.ok(registers <= limit, `${kernel} takes ${registers} registers on sm_${target}`);
+      }
+      const most = Math.max(
+        ...own.filter(({ kernel }) => !kernel.includes('Li256E')).map(({ registers }) => registers),
+      );
+      t.diagnostic(`sm_${target}: ${own.length} kernels, at most ${most} registers, heads of 256 aside`);
+    }
+  });
+
+  test(`compiled by ${compiler}: the library needs no other library of CUDA`, { skip }, () => {
+    const needed = execFileSync('readelf', ['-d', library], { encoding: 'utf8' });
+    assert.doesNotMatch(needed, /NEEDED.*(cuda|cublas|nvrtc)/i);
+    assert.match(needed, /NEEDED.*libc\.so/);
+  });
+}

@@ -28,7 +28,7 @@ __device__ __forceinline__ unsigned sum_to_lane(unsigned x, int lane) {
 }
 
 /// grid kv_heads of 1024 threads: a radix selection over 11, 11 and 10 bits, whose bins count tokens.
-__global__ void __launch_bounds__(kSelectThreads) select_kernel(SelectArgs a) {
+__global__ void __launch_bounds__(kSelectThreads, 1) select_kernel(SelectArgs a) {
     SIMT_SHARED(shared);
     auto* const bins = reinterpret_cast<unsigned*>(shared); // [kBins]
     unsigned* const warp_sums = bins + kBins;               // [32], and [32] sums before each
