@@ -157,6 +157,8 @@ export interface DeviceReport {
   /** Clusters that were chosen: on the device already, or brought there; and clusters that went for others. */
   hits: number;
   misses: number;
+  /** Of those, copied first for the device to read. */
+  staged: number;
   evicted: number;
   /** Taken of its memory. */
   bytes: number;

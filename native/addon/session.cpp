@@ -247,7 +247,8 @@ Napi::Value SessionWrap::device(const Napi::CallbackInfo& call) {
         result[name] = Napi::Number::New(call.Env(), static_cast<double>(value));
     };
     set("calls", counters.calls), set("refused", counters.refused);
-    set("hits", counters.hits), set("misses", counters.misses), set("evicted", counters.evicted);
+    set("hits", counters.hits), set("misses", counters.misses);
+    set("staged", counters.staged), set("evicted", counters.evicted);
     set("bytes", device ? device->bytes() : 0);
     return result;
 }

@@ -13,7 +13,7 @@ void* ClusterPages::address(uint32_t block) const {
     return chunks_[block / kChunkPages].as<void>(block % kChunkPages * cuda::kPageTokens * slot_bytes_);
 }
 
-bool ClusterPages::admit(uint32_t tokens, const Owner& owner, std::vector<cuda::Move>& moves) {
+bool ClusterPages::admit(uint32_t tokens, const Owner& owner, Placings& placings) {
     const int order = static_cast<int>(std::bit_width(pages_for(tokens) - 1));
     if (order >= kOrders) return false;
     uint32_t block;
@@ -21,7 +21,7 @@ bool ClusterPages::admit(uint32_t tokens, const Owner& owner, std::vector<cuda::
         if (grow()) continue;
         const uint32_t oldest = lru_.oldest();
         if (oldest == wave::Lru::kNone || blocks_[oldest].step == step_) return false;
-        evict(oldest, moves);
+        evict(oldest, placings);
     }
     blocks_[block] = {step_, owner, order};
     lru_.push(block);
@@ -29,13 +29,13 @@ bool ClusterPages::admit(uint32_t tokens, const Owner& owner, std::vector<cuda::
     return true;
 }
 
-bool ClusterPages::shrink(std::vector<cuda::Move>& moves) {
+bool ClusterPages::shrink(Placings& placings) {
     if (chunks_.empty()) return false;
     const uint32_t first = static_cast<uint32_t>(chunks_.size() - 1) * kChunkPages;
     for (uint32_t page = first; page < first + kChunkPages; page++)
         if (blocks_[page].order >= 0 && blocks_[page].step == step_) return false;
     for (uint32_t page = first; page < first + kChunkPages; page++)
-        if (blocks_[page].order >= 0) evict(page, moves);
+        if (blocks_[page].order >= 0) evict(page, placings);
     free_[kOrders - 1].erase(first);
     blocks_.resize(first);
     chunks_.pop_back();
@@ -76,9 +76,9 @@ bool ClusterPages::grow() {
     return true;
 }
 
-void ClusterPages::evict(uint32_t block, std::vector<cuda::Move>& moves) {
+void ClusterPages::evict(uint32_t block, Placings& placings) {
     const auto [step, owner, order] = std::exchange(blocks_[block], {});
-    moves.push_back({nullptr, nullptr, owner.place});
+    put(placings, {owner.place, nullptr, 0});
     *owner.entry = kAbsent;
     lru_.remove(block);
     put_back(block, order);

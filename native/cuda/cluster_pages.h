@@ -10,8 +10,15 @@
 #include "cuda_memory.h"
 
 #include <set>
+#include <unordered_map>
 
 namespace repowave {
+
+/// What places are to tell, by place.
+using Placings = std::unordered_map<cuda::Place*, cuda::Placing>;
+inline void put(Placings& to, const cuda::Placing& placing) {
+    to[placing.place] = placing;
+}
 
 inline size_t pages_for(size_t tokens) {
     return (tokens + cuda::kPageTokens - 1) / cuda::kPageTokens;
@@ -32,12 +39,12 @@ class ClusterPages {
     /// What is used from now on stays until the next step.
     void begin_step() { step_++; }
     void use(uint32_t block);
-    /// Finds room, and tells the owner's entry. What has to go for it gets an entry of kAbsent, and a move
+    /// Finds room, and tells the owner's entry. What has to go for it gets an entry of kAbsent and a placing
     /// that empties its place. @returns whether there is room
-    bool admit(uint32_t tokens, const Owner& owner, std::vector<cuda::Move>& moves);
+    bool admit(uint32_t tokens, const Owner& owner, Placings& placings);
     void* address(uint32_t block) const;
     /// Gives memory back. @returns false when there is none, or this step uses it
-    bool shrink(std::vector<cuda::Move>& moves);
+    bool shrink(Placings& placings);
     /// Forgets all clusters without a word to their owners, who are gone.
     void clear();
     uint64_t evicted() const { return evicted_; }
@@ -55,7 +62,7 @@ class ClusterPages {
     uint32_t take(int order);
     void put_back(uint32_t block, int order);
     bool grow();
-    void evict(uint32_t block, std::vector<cuda::Move>& moves);
+    void evict(uint32_t block, Placings& placings);
 
     CudaMemory& memory_;
     size_t slot_bytes_;

@@ -12,7 +12,8 @@ using wave::AttentionCall;
 CudaAttention::CudaAttention(const CudaLibrary& library, size_t cap, const wave::KvShape& shape,
                              int query_heads)
     : shape_(shape), query_heads_(static_cast<uint32_t>(query_heads)), memory_(library, cap),
-      pages_(memory_, shape.slot_bytes()), layers_(shape.layers), choices_(shape.kv_heads) {
+      pages_(memory_, shape.slot_bytes()), layers_(shape.layers), copies_(memory_, shape.slot_bytes()),
+      pins_(std::make_shared<CudaPins>(library)), choices_(shape.kv_heads) {
     plan_.format = cuda::Format::f16;
     plan_.head_size = static_cast<int>(shape.dk);
     plan_.kv_heads = static_cast<int>(shape.kv_heads), plan_.group = static_cast<int>(group());
@@ -21,12 +22,18 @@ CudaAttention::CudaAttention(const CudaLibrary& library, size_t cap, const wave:
 }
 
 void CudaAttention::forget() {
+    settle();
     pages_.clear();
-    moves_.clear();
+    placings_.clear();
     for (Layer& layer : layers_) {
         layer.ready = layer.refused = false;
         layer.stored = {};
     }
+}
+
+void CudaAttention::settle() {
+    if (const int error = copies_.settle(); error && failure_.empty())
+        failure_ = memory_.library().error(error);
 }
 
 void CudaAttention::keep_tail(size_t tokens) {
@@ -55,6 +62,7 @@ bool CudaAttention::attend(const AttentionCall& call) {
 
 void CudaAttention::run(Layer& layer, const AttentionCall& call) {
     pages_.begin_step();
+    copies_.join();
     if (!layer.ready) {
         layer.refused = true; // until it is stored: trying again would only throw out what others use
         store(layer, call);
@@ -76,21 +84,15 @@ Buffer CudaAttention::room(size_t bytes) {
     for (;;) {
         if (void* const data = memory_.take(bytes, CudaMemory::kDevice))
             return {memory_, data, bytes, CudaMemory::kDevice};
-        if (!pages_.shrink(moves_)) throw NoDeviceRoom();
+        if (!pages_.shrink(placings_)) throw NoDeviceRoom();
     }
 }
 
 void CudaAttention::reserve(Buffer& buffer, size_t bytes, CudaMemory::Kind kind) {
     if (buffer.bytes() >= bytes) return;
-    const size_t more = bytes + bytes / 2;
-    if (kind == CudaMemory::kDevice) {
-        buffer = {};
-        buffer = room(more);
-        return;
-    }
-    void* const data = memory_.take(more, kind);
-    if (!data) throw CudaProblem("the host has no memory to pin");
-    buffer = {memory_, data, more, kind};
+    if (kind == CudaMemory::kPinned) return reserve_pinned(memory_, buffer, bytes);
+    buffer = {};
+    buffer = room(bytes + bytes / 2);
 }
 
 // --- a step
@@ -149,6 +151,7 @@ void CudaAttention::choose(const Layer& layer, const AttentionCall& call) {
     const size_t tiles = shape_.kv_heads * layer.tile_count;
     copy(host_bits_.as<void>(), step_.bits, tiles * sizeof(uint32_t));
     wait();
+    copies_.release();
 
     for (uint32_t head = 0; head < shape_.kv_heads; head++) {
         choices_[head].clear();
@@ -162,85 +165,6 @@ void CudaAttention::choose(const Layer& layer, const AttentionCall& call) {
             }
         }
     }
-}
-
-void CudaAttention::fetch(Layer& layer, const AttentionCall& call) {
-    const size_t pages = static_cast<size_t>(shape_.kv_heads) * plan_.max_pages;
-    reserve(list_, pages * sizeof(cuda::Run), CudaMemory::kDevice);
-    step_.pages = list_.as<cuda::Run>();
-    if (call.mass || call.records) {
-        reserve(mass_, pages * kPageTokens * sizeof(float), CudaMemory::kDevice);
-        reserve(host_mass_, pages * kPageTokens * sizeof(float), CudaMemory::kPinned);
-        step_.mass = mass_.as<float>();
-    }
-    std::vector<const Choice*> missing;
-    size_t bytes = 0;
-    for (const auto& choices : choices_)
-        for (const Choice& choice : choices)
-            if (layer.entries[choice.at] == ClusterPages::kAbsent)
-                bytes += choice.tokens * shape_.slot_bytes();
-            else
-                pages_.use(layer.entries[choice.at]), counters_.hits++;
-    reserve(staging_, bytes, CudaMemory::kPinned);
-    staged_ = 0;
-    bool room = true;
-    for (uint32_t head = 0; head < shape_.kv_heads; head++) {
-        missing.clear();
-        for (const Choice& choice : choices_[head])
-            if (layer.entries[choice.at] == ClusterPages::kAbsent) missing.push_back(&choice);
-        if (!missing.empty()) fetch_head(layer, call, head, missing, room);
-    }
-    move_clusters();
-    counters_.evicted = pages_.evicted();
-    if (room) return;
-    wait(); // for what is staged
-    throw NoDeviceRoom();
-}
-
-void CudaAttention::fetch_head(Layer& layer, const AttentionCall& call, uint32_t head,
-                               const std::vector<const Choice*>& missing, bool& room) {
-    std::vector<wave::ClusterRef> wanted;
-    for (const Choice* choice : missing)
-        wanted.push_back({call.wave[head * call.wave_count + choice->run].number, choice->cluster});
-    const wave::BlockCache::Step step(*call.cache);
-    const uint8_t* const rows = call.cache->rows();
-    call.cache->acquire(step, call.first_head + head, wanted.data(), wanted.size(), call.wait, acquired_);
-    counters_.misses += missing.size();
-    size_t row = 0;
-    auto late = acquired_.missing.begin();
-    for (size_t i = 0; i < missing.size(); i++) {
-        if (late != acquired_.missing.end() && *late == i) {
-            late++;
-            continue;
-        }
-        const Choice& choice = *missing[i];
-        const size_t first = row;
-        row += choice.tokens;
-        cuda::Place* const place = layer.places + choice.at;
-        uint32_t* const entry = &layer.entries[choice.at];
-        if (!pages_.admit(choice.tokens, {entry, place}, moves_)) {
-            room = false;
-            continue;
-        }
-        auto* const to = staging_.as<uint8_t>(staged_);
-        for (uint32_t t = 0; t < choice.tokens; t++)
-            std::memcpy(to + t * shape_.slot_bytes(), rows + acquired_.rows[first + t] * shape_.slot_bytes(),
-                        shape_.slot_bytes());
-        staged_ += choice.tokens * shape_.slot_bytes();
-        moves_.push_back({to, pages_.address(*entry), place});
-    }
-}
-
-/// The mapping table on the device, and the pages, are as the host's entries tell afterwards.
-void CudaAttention::move_clusters() {
-    if (moves_.empty()) return;
-    const size_t bytes = moves_.size() * sizeof(cuda::Move);
-    reserve(host_moves_, bytes, CudaMemory::kPinned);
-    std::memcpy(host_moves_.as<void>(), moves_.data(), bytes);
-    const CudaLibrary& library = memory_.library();
-    library.check(library.move(host_moves_.as<cuda::Move>(), static_cast<int>(moves_.size()),
-                               static_cast<int>(shape_.slot_bytes()), nullptr));
-    moves_.clear();
 }
 
 } // namespace repowave

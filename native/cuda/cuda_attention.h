@@ -2,12 +2,14 @@
 // device, as far as a cap leaves room, and below it in the wave buffer.
 //
 // A layer's exact runs, summaries and tail are copied when they are needed first. A step chooses clusters on
-// the device; those that are not there come from the wave buffer, by the same rules as on the processor, and
-// move into pages of the device; then the step attends.
+// the device. Those that are not there come from the wave buffer, by the same rules as on the processor: the
+// kernels read them where they lie in RAM, if the system lets it be pinned, or else from a copy that is; and
+// they move into pages of the device meanwhile, for later steps.
 #pragma once
 
 #include "../wave/device.h"
 #include "cluster_pages.h"
+#include "cuda_copies.h"
 
 namespace repowave {
 
@@ -20,6 +22,7 @@ class CudaAttention final : public wave::DeviceAttention {
     void forget() override;
     void keep_tail(size_t tokens) override;
     bool attend(const wave::AttentionCall& call) override;
+    void settle() override;
     const wave::DeviceCounters& counters() const override { return counters_; }
     size_t bytes() const override { return memory_.used(); }
     const std::string& failure() const override { return failure_; }
@@ -47,6 +50,7 @@ class CudaAttention final : public wave::DeviceAttention {
     struct Choice {
         uint32_t at; ///< into Layer::entries
         uint32_t run, cluster, tokens;
+        bool late = false; ///< could not be had
     };
 
     // cuda_layer.cpp
@@ -57,11 +61,16 @@ class CudaAttention final : public wave::DeviceAttention {
     void run(Layer& layer, const wave::AttentionCall& call);
     void prepare(const Layer& layer, const wave::AttentionCall& call);
     void choose(const Layer& layer, const wave::AttentionCall& call);
-    /// Brings what is chosen and not there. Throws NoDeviceRoom when not all of it can be there at once.
+
+    // cuda_fetch.cpp
+    void prepare_pages(const wave::AttentionCall& call);
     void fetch(Layer& layer, const wave::AttentionCall& call);
     void fetch_head(Layer& layer, const wave::AttentionCall& call, uint32_t head,
-                    const std::vector<const Choice*>& missing, bool& room);
-    void move_clusters();
+                    const std::vector<Choice*>& missing);
+    void find_pages(uint32_t tokens, const uint32_t* rows, const uint8_t* base);
+    void move_pages(uint32_t tokens, size_t first_page, void* to);
+    void place();
+
     void read_out(const Layer& layer, const wave::AttentionCall& call);
     template <class Visit>
     void each_page_run(const Layer& layer, const wave::AttentionCall& call, uint32_t head, Visit visit) const;
@@ -86,17 +95,30 @@ class CudaAttention final : public wave::DeviceAttention {
     CudaMemory memory_;
     ClusterPages pages_;
     std::vector<Layer> layers_;
-    std::vector<cuda::Move> moves_;            ///< to be done before pages are listed again
+    CudaCopies copies_;
+    std::shared_ptr<wave::Pins> pins_;
     std::vector<std::vector<Choice>> choices_; ///< [kv_heads] in the order of the clusters
     wave::BlockCache::Acquired acquired_;
-    size_t staged_ = 0; ///< bytes
+
+    /// A cluster that this step reads in memory of the host.
+    struct Fetched {
+        cuda::Place* place;
+        size_t first_page; ///< in addresses_
+        void* page;        ///< of the device, where later steps find it; null: there is no room
+    };
+    Placings placings_; ///< to be done before pages are listed again
+    std::vector<Fetched> fetched_;
+    std::vector<const void*> addresses_; ///< of their pages
+    std::vector<cuda::Move> moves_;
+    uint8_t* staging_ =
+        nullptr; ///< where the next cluster goes that cannot be read in its place; null: all can
 
     // Of the step under way. What begins with host is pinned.
     cuda::Plan plan_{};
     cuda::Step step_{};
     std::vector<cuda::Run> runs_;
-    Buffer given_, told_, bits_, list_, mass_, workspace_;
-    Buffer host_given_, host_told_, host_bits_, host_mass_, staging_, host_moves_;
+    Buffer given_, told_, bits_, list_, mass_, workspace_, lists_;
+    Buffer host_given_, host_told_, host_bits_, host_mass_, host_lists_, host_placings_;
 
     wave::DeviceCounters counters_;
     std::string failure_;

@@ -95,6 +95,7 @@ void CudaAttention::store(Layer& layer, const AttentionCall& call) {
     std::vector<cuda::Place> places(tiles * kTileClusters);
     const size_t places_at = parts.add(places.data(), places.size() * sizeof(cuda::Place));
     const size_t tiles_at = parts.add(all.data(), all.size() * sizeof(cuda::Tile));
+    if (call.cache) call.cache->pin(pins_);
     layer.stored = {};
     layer.stored = room(parts.bytes());
     const auto* const base = layer.stored.as<uint8_t>();

@@ -1,6 +1,7 @@
 // Memory of the device inside a cap, and pinned memory of the host.
 #pragma once
 
+#include "../wave/page_arena.h"
 #include "cuda_library.h"
 
 #include <cstdint>
@@ -44,6 +45,17 @@ class CudaMemory {
     size_t cap_, used_ = 0;
 };
 
+/// Of the wave buffer's memory.
+class CudaPins final : public wave::Pins {
+  public:
+    explicit CudaPins(const CudaLibrary& library) : library_(library) {}
+    bool pin(void* memory, size_t bytes) override { return library_.pin(memory, bytes) == 0; }
+    void unpin(void* memory) override { library_.unpin(memory); }
+
+  private:
+    CudaLibrary library_;
+};
+
 /// Owns memory, or none. Its CudaMemory outlives it.
 class Buffer {
   public:
@@ -71,5 +83,14 @@ class Buffer {
     size_t bytes_ = 0;
     CudaMemory::Kind kind_ = CudaMemory::kDevice;
 };
+
+/// Makes a buffer of pinned memory large enough; what it held is lost. Throws CudaProblem
+inline void reserve_pinned(CudaMemory& from, Buffer& buffer, size_t bytes) {
+    if (buffer.bytes() >= bytes) return;
+    const size_t more = bytes + bytes / 2;
+    void* const data = from.take(more, CudaMemory::kPinned);
+    if (!data) throw CudaProblem("the host has no memory to pin");
+    buffer = {from, data, more, CudaMemory::kPinned};
+}
 
 } // namespace repowave

@@ -47,8 +47,7 @@ void CudaAttention::each_page_run(const Layer& layer, const AttentionCall& call,
     for (const Choice& choice : choices_[head]) {
         const wave::WaveRun* runs = call.wave + head * call.wave_count;
         for (; run < choice.run; run++) slot += runs[run].run.tokens;
-        if (layer.entries[choice.at] != ClusterPages::kAbsent)
-            visit(slot + runs[run].clusters.starts[choice.cluster], choice.tokens, true);
+        if (!choice.late) visit(slot + runs[run].clusters.starts[choice.cluster], choice.tokens, true);
     }
 }
 

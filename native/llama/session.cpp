@@ -134,6 +134,7 @@ void Session::run_batch(const llama_token* tokens, int count, int position, bool
     }
     const int status = llama_decode(context_.get(), batch);
     llama_batch_free(batch);
+    if (device_) device_->settle();
     llama_memory_clear(llama_get_memory(context_.get()), false);
     const bool probed = probed_.exchange(false), unread = matmul_.failed();
     if (!error_.empty()) throw ModelUnsupported(error_);

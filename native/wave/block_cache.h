@@ -112,6 +112,11 @@ class BlockCache {
     /// background, unless that acquire comes first. Never in the place of what a step uses.
     void prefetch(uint32_t head, const ClusterRef* list, size_t n);
 
+    /// Lets a device read rows where they lie, as far as the system allows: all of them or none.
+    void pin(std::shared_ptr<Pins> pins);
+    /// Whether it can. Does not change while a step lasts.
+    bool pinned() const;
+
     /// The arena; the same address for life. What the rows of a step's Acquired hold does not change while it
     /// lasts.
     const uint8_t* rows() const { return arena_.base(); }

@@ -47,6 +47,16 @@ size_t BlockCache::used() const {
     return (arena_.pages() - arena_.free()) * arena_.page_bytes();
 }
 
+void BlockCache::pin(std::shared_ptr<Pins> pins) {
+    const std::lock_guard lock(mutex_);
+    arena_.pin(std::move(pins));
+}
+
+bool BlockCache::pinned() const {
+    const std::lock_guard lock(mutex_);
+    return arena_.pinned();
+}
+
 void BlockCache::resize_if_idle() noexcept {
     if (wanted_pages_ == arena_.pages() || !steps_.empty() || reading_ > 0) return;
     for (uint32_t block = lru_.oldest(); block != Lru::kNone;) {

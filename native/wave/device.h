@@ -11,6 +11,8 @@ struct DeviceCounters {
     uint64_t refused = 0; ///< left to the processor: no room, or what devices do not do
     uint64_t hits = 0;    ///< chosen and on the device already
     uint64_t misses = 0;  ///< chosen and brought from the buffer below
+    uint64_t staged =
+        0; ///< of those, copied for the device to read, since it cannot read them in their place
     uint64_t evicted = 0;
 };
 
@@ -25,6 +27,8 @@ class DeviceAttention {
     virtual void keep_tail(size_t tokens) = 0;
     /// Computes what Attention would of the same call. @returns false when it cannot; nothing is written then
     virtual bool attend(const AttentionCall& call) = 0;
+    /// After a token: nothing of the buffer below is read any more until the next attend.
+    virtual void settle() = 0;
 
     virtual const DeviceCounters& counters() const = 0;
     /// Of its memory, taken.

@@ -24,6 +24,7 @@ PageArena::PageArena(size_t slot_bytes)
 }
 
 PageArena::~PageArena() {
+    unpin_behind(0);
     ::munmap(base_, reserved_);
 }
 
@@ -47,18 +48,52 @@ void PageArena::give_back(uint32_t first) {
 
 void PageArena::resize(uint32_t pages) {
     const uint32_t before = this->pages();
-    const size_t unit = system_page();
-    const size_t end = (pages * page_bytes_ + unit - 1) / unit * unit;
+    const size_t end = end_of(pages);
     if (pages > before) {
         next_.reserve(pages);
         free_.reserve(pages); // so that give_back never allocates
-        if (::mprotect(base_, std::min(end, reserved_), PROT_READ | PROT_WRITE) != 0) throw std::bad_alloc();
+        if (::mprotect(base_, end, PROT_READ | PROT_WRITE) != 0) throw std::bad_alloc();
         for (uint32_t page = pages; page-- > before;) free_.push_back(page);
     } else {
         std::erase_if(free_, [&](uint32_t page) { return page >= pages; });
+        unpin_behind(end); // pinned memory would stay the system's
         if (end < reserved_) ::madvise(base_ + end, reserved_ - end, MADV_DONTNEED);
     }
     next_.resize(pages, kNoPage);
+    pin_up_to(end);
+}
+
+/// In bytes, up to a page of the system.
+size_t PageArena::end_of(uint32_t pages) const {
+    const size_t unit = system_page();
+    return std::min(reserved_, (pages * page_bytes_ + unit - 1) / unit * unit);
+}
+
+// --- pinned for a device
+
+void PageArena::pin(std::shared_ptr<Pins> pins) {
+    if (pins_) return;
+    pins_ = std::move(pins);
+    pin_up_to(end_of(pages()));
+}
+
+void PageArena::pin_up_to(size_t end) {
+    const size_t begin = pinned_.empty() ? 0 : pinned_.back();
+    if (!pins_ || begin >= end) return;
+    pinned_.reserve(pinned_.size() + 1);
+    if (pins_->pin(base_ + begin, end - begin)) {
+        pinned_.push_back(end);
+    } else {
+        unpin_behind(0);
+        pins_ = nullptr;
+    }
+}
+
+void PageArena::unpin_behind(size_t end) {
+    while (!pinned_.empty() && pinned_.back() > end) {
+        pinned_.pop_back();
+        pins_->unpin(base_ + (pinned_.empty() ? 0 : pinned_.back()));
+    }
 }
 
 } // namespace wave

@@ -4,12 +4,22 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 namespace wave {
 
 constexpr uint32_t kPageSlots = 8;
 constexpr uint32_t kNoPage = UINT32_MAX;
+
+/// Lets a device read memory where it lies.
+class Pins {
+  public:
+    virtual ~Pins() = default;
+    /// Whole pages of the system. @returns false when it cannot be
+    virtual bool pin(void* memory, size_t bytes) = 0;
+    virtual void unpin(void* memory) = 0;
+};
 
 /// Not safe for several threads, but for the chain of pages that a thread has been given.
 class PageArena {
@@ -41,9 +51,19 @@ class PageArena {
     /// Throws std::bad_alloc and changes nothing.
     void resize(uint32_t pages);
 
+    /// Pins all pages, and those that come later; when the system refuses some, none.
+    void pin(std::shared_ptr<Pins> pins);
+    bool pinned() const { return pins_ != nullptr; }
+
   private:
+    size_t end_of(uint32_t pages) const;
+    void pin_up_to(size_t end);
+    void unpin_behind(size_t end);
+
     size_t page_bytes_, reserved_;
     uint8_t* base_;
+    std::shared_ptr<Pins> pins_;
+    std::vector<size_t> pinned_; ///< where each piece that was pinned at once ends, in bytes
     std::vector<uint32_t> next_; ///< [pages]
     std::vector<uint32_t> free_; ///< the last one is taken first
 };

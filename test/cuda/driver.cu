@@ -99,9 +99,11 @@ Run read_run(Memory& memory, const Plan& plan) {
     return run;
 }
 
-/// Every other cluster goes to another place, and where it was there is nothing any more.
+/// Every other cluster goes to another place, every fourth page by page, on a stream of its own; where it was
+/// there is nothing any more.
 void move_clusters(Memory& memory, const std::vector<Tile>& tiles, int slot_bytes) {
     std::vector<Move> moves;
+    std::vector<Placing> placings;
     std::vector<std::pair<const void*, size_t>> left;
     for (const Tile& tile : tiles)
         for (uint32_t c = 0; tile.places && c < tile.count; c += 2) {
@@ -110,12 +112,27 @@ void move_clusters(Memory& memory, const std::vector<Tile>& tiles, int slot_byte
             cudaStreamSynchronize(nullptr);
             const size_t bytes = static_cast<size_t>(place.tokens) * slot_bytes;
             if (!place.slots) continue;
-            moves.push_back({place.slots, memory.reserve<char>(bytes), const_cast<Place*>(tile.places + c)});
+            const uint32_t each = c % 4 ? kPageTokens : place.tokens;
+            std::vector<void*> pages;
+            for (uint32_t first = 0; first < place.tokens; first += each) {
+                const uint32_t tokens = place.tokens - first < each ? place.tokens - first : each;
+                pages.push_back(memory.reserve<char>(static_cast<size_t>(tokens) * slot_bytes));
+                moves.push_back({static_cast<const char*>(place.slots) + static_cast<size_t>(first) * slot_bytes,
+                                 pages.back(), tokens});
+            }
+            placings.push_back({const_cast<Place*>(tile.places + c), c % 4 ? memory.copy(pages) : pages[0],
+                                c % 4 ? 1u : 0u});
             left.push_back({place.slots, bytes});
         }
-    const int error =
-        repowave_cuda_move(memory.copy(moves), static_cast<int>(moves.size()), slot_bytes, nullptr);
+    void* beside = nullptr;
+    int error = repowave_cuda_stream(&beside);
+    const auto then = [&](int next) { error = error ? error : next; };
+    then(repowave_cuda_follow(beside, nullptr));
+    then(repowave_cuda_move(memory.copy(moves), static_cast<int>(moves.size()), slot_bytes, beside));
+    then(repowave_cuda_follow(nullptr, beside));
+    then(repowave_cuda_place(memory.copy(placings), static_cast<int>(placings.size()), nullptr));
     if (error || cudaStreamSynchronize(nullptr) != cudaSuccess) std::exit(5);
+    repowave_cuda_end_stream(beside);
     for (const auto& [slots, bytes] : left) {
         const std::vector<char> nothing(bytes, '\xff');
         cudaMemcpyAsync(const_cast<void*>(slots), nothing.data(), bytes, cudaMemcpyHostToDevice, nullptr);
@@ -130,6 +147,7 @@ bool run_step() {
     const bool moves_clusters = read_number<uint32_t>();
 #if !defined(__CUDACC__)
     simt::machine().seed = seed;
+    simt::streams().late = seed >= 0;
 #endif
     (void)seed;
     Memory memory;

@@ -115,7 +115,7 @@ function assertSame(actual: Answer, expected: Answer): void {
   const { steps, lateClusters, bytesPerStep } = expected.report;
   assert.equal(actual.report.steps, steps);
   assert.equal(actual.report.lateClusters, lateClusters);
-  assert.ok(Math.abs(actual.report.bytesPerStep / bytesPerStep - 1) < 1e-3);
+  assert.ok(Math.abs(actual.report.bytesPerStep / bytesPerStep - 1) < 1e-3, 'bytes of a step');
 }
 
 for (const { name, model: tiny } of TINY_MODELS) {
@@ -152,7 +152,7 @@ for (const { name, model: tiny } of TINY_MODELS) {
 /** With heads of 64 clusters come into the device's memory by 1 MiB. */
 const CHUNK = 1 << 20;
 
-test('emulated: with less memory on the device clusters go for others, or the processor attends', async () => {
+test('emulated: with less memory on the device clusters go for others, are read over the bus, or the processor attends', async () => {
   const file = path.join(folder, 'model.gguf');
   fs.writeFileSync(file, tinyModel({ architecture: 'qwen3', queryHeads: 4, kvHeads: 2, headSize: 64 }));
   const model = await addon.loadModel(file, () => undefined);
@@ -160,6 +160,8 @@ test('emulated: with less memory on the device clusters go for others, or the pr
   const views = await storeSegments(processor);
   const budget = { ...BUDGET, tokens: 400 };
   const expected = await answer(processor, views, budget);
+  // Copies beside the kernels are done as late as they may be.
+  process.env.REPOWAVE_EMULATED_STREAMS = 'late';
   const within = async (bytes: number): Promise<Answer['device']> => {
     const session = open(model, bytes);
     const actual = await answer(session, views, budget);
@@ -171,18 +173,45 @@ test('emulated: with less memory on the device clusters go for others, or the pr
   };
   const all = await within(ROOM);
   assert.equal(all.evicted, 0);
+  assert.equal(all.staged, 0);
   assert.ok(all.bytes > 2 * CHUNK, 'more than one chunk');
 
   const fewer = await within(all.bytes - CHUNK);
   assert.ok(fewer.evicted > 0 && fewer.misses > all.misses);
   assert.equal(fewer.calls, all.calls);
-  const few = await within(CHUNK + (300 << 10));
+  const bus = await within(900 << 10);
+  assert.equal(bus.calls, all.calls);
+  assert.equal(bus.hits, 0, 'there is no page for a cluster');
+  const few = await within(500 << 10);
   assert.ok(few.calls > 0 && few.refused > all.refused);
   const none = await within(1 << 10);
   assert.equal(none.calls, 0);
   assert.equal(none.bytes, 0);
 
+  delete process.env.REPOWAVE_EMULATED_STREAMS;
   processor.close();
+  model.close();
+});
+
+test('emulated: where memory cannot be pinned clusters are copied for the device to read', async () => {
+  const file = path.join(folder, 'model.gguf');
+  // No other test has heads of 80, and so the same cache.
+  fs.writeFileSync(file, tinyModel({ architecture: 'qwen2', queryHeads: 2, kvHeads: 1, headSize: 80 }));
+  const model = await addon.loadModel(file, () => undefined);
+  const processor = open(model);
+  const views = await storeSegments(processor);
+  const expected = await answer(processor, views);
+  Object.assign(process.env, { REPOWAVE_EMULATED_PINNABLE: '4096', REPOWAVE_EMULATED_STREAMS: 'late' });
+  const device = open(model, ROOM);
+  const actual = await answer(device, views);
+  delete process.env.REPOWAVE_EMULATED_PINNABLE;
+  delete process.env.REPOWAVE_EMULATED_STREAMS;
+  assertSame(actual, expected);
+  const { hits, misses, staged } = actual.device;
+  assert.ok(hits > 0 && misses > 0);
+  assert.equal(staged, misses);
+  processor.close();
+  device.close();
   model.close();
 });
 

@@ -85,6 +85,13 @@ EXPORT int repowave_cuda_move(const Move* moves, int count, int slot_bytes, void
     return static_cast<int>(cudaGetLastError());
 }
 
+EXPORT int repowave_cuda_place(const Placing* placings, int count, void* stream) {
+    if (count == 0) return 0;
+    SIMT_LAUNCH(place_kernel, dim3((count + 127) / 128), dim3(128), 0, static_cast<cudaStream_t>(stream),
+                placings, count);
+    return static_cast<int>(cudaGetLastError());
+}
+
 EXPORT int repowave_cuda_allocate(void** to, size_t bytes, int pinned) {
     const cudaError_t error = pinned ? cudaMallocHost(to, bytes) : cudaMalloc(to, bytes);
     cudaGetLastError(); // or the next launch would tell of it again
@@ -93,6 +100,45 @@ EXPORT int repowave_cuda_allocate(void** to, size_t bytes, int pinned) {
 
 EXPORT void repowave_cuda_free(void* memory, int pinned) {
     pinned ? cudaFreeHost(memory) : cudaFree(memory);
+}
+
+EXPORT int repowave_cuda_pin(void* memory, size_t bytes) {
+    cudaError_t error = cudaHostRegister(memory, bytes, cudaHostRegisterPortable | cudaHostRegisterMapped);
+    if (error == cudaSuccess) {
+        void* seen = nullptr;
+        error = cudaHostGetDevicePointer(&seen, memory, 0);
+        // Addresses in lists of pages are the host's.
+        if (error == cudaSuccess && seen != memory) error = cudaErrorNotSupported;
+        if (error != cudaSuccess) cudaHostUnregister(memory);
+    }
+    cudaGetLastError(); // as above
+    return static_cast<int>(error);
+}
+
+EXPORT int repowave_cuda_unpin(void* memory) {
+    const cudaError_t error = cudaHostUnregister(memory);
+    cudaGetLastError(); // as above
+    return static_cast<int>(error);
+}
+
+EXPORT int repowave_cuda_stream(void** to) {
+    // One that the default stream does not wait for.
+    return static_cast<int>(
+        cudaStreamCreateWithFlags(reinterpret_cast<cudaStream_t*>(to), cudaStreamNonBlocking));
+}
+
+EXPORT void repowave_cuda_end_stream(void* stream) {
+    cudaStreamDestroy(static_cast<cudaStream_t>(stream));
+}
+
+EXPORT int repowave_cuda_follow(void* stream, void* other) {
+    cudaEvent_t done;
+    cudaError_t error = cudaEventCreateWithFlags(&done, cudaEventDisableTiming);
+    if (error != cudaSuccess) return static_cast<int>(error);
+    error = cudaEventRecord(done, static_cast<cudaStream_t>(other));
+    if (error == cudaSuccess) error = cudaStreamWaitEvent(static_cast<cudaStream_t>(stream), done, 0);
+    cudaEventDestroy(done); // goes when it is no longer waited for
+    return static_cast<int>(error);
 }
 
 EXPORT int repowave_cuda_copy(void* to, const void* from, size_t bytes, void* stream) {

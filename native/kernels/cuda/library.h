@@ -7,7 +7,7 @@
 #include <cstddef>
 
 /// Callers and library must agree on it; it changes with every change of this file or structs.h.
-constexpr int kRepowaveCudaVersion = 2;
+constexpr int kRepowaveCudaVersion = 3;
 
 namespace repowave::cuda {
 
@@ -48,13 +48,27 @@ int repowave_cuda_attend(const repowave::cuda::Plan* plan, const repowave::cuda:
 int repowave_cuda_append(repowave::cuda::Format format, const repowave::cuda::Append* append, int tokens,
                          int kv_heads, void* stream);
 
-/// Moves clusters: `moves` is memory of the device, [count]. What is started before on the stream finds a
-/// cluster in its old place, what is started later in the new one. @returns 0, or CUDA's error
+/// Copies slots. `moves` is memory that the device can read, [count]. @returns 0, or CUDA's error
 int repowave_cuda_move(const repowave::cuda::Move* moves, int count, int slot_bytes, void* stream);
+/// Changes the mapping table, each place at most once: what is started before on the stream finds clusters
+/// where they were, what is started later where they are to be. `placings` as `moves`. @returns 0, or CUDA's
+/// error
+int repowave_cuda_place(const repowave::cuda::Placing* placings, int count, void* stream);
 
 /// Memory of the device or, pinned, of the host, which kernels can read too. @returns 0, or CUDA's error
 int repowave_cuda_allocate(void** to, size_t bytes, int pinned);
 void repowave_cuda_free(void* memory, int pinned);
+/// Pins memory of the host that is somebody else's, whole pages of the system, so that kernels can read it
+/// where it lies. Unpinned before it goes. @returns 0, or CUDA's error
+int repowave_cuda_pin(void* memory, size_t bytes);
+int repowave_cuda_unpin(void* memory);
+
+/// Makes a stream that runs beside the others. @returns 0, or CUDA's error
+int repowave_cuda_stream(void** to);
+void repowave_cuda_end_stream(void* stream);
+/// What is started on a stream from now on begins when all is done that was started on the other one before.
+/// @returns 0, or CUDA's error
+int repowave_cuda_follow(void* stream, void* other);
 
 /// Starts a copy between memories of either kind, or from any memory of the host. @returns 0, or CUDA's error
 int repowave_cuda_copy(void* to, const void* from, size_t bytes, void* stream);

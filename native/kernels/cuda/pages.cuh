@@ -18,13 +18,15 @@ struct PageArgs {
 };
 
 /// The i-th of the runs and then the chosen clusters; `cluster` is its number, or -1.
-__device__ __forceinline__ Run listed(const PageArgs& a, int head, int i, int& cluster) {
+__device__ __forceinline__ Run listed(const PageArgs& a, int head, int i, int& cluster, bool& scattered) {
     cluster = -1;
+    scattered = false;
     if (i < a.run_count) return a.runs[static_cast<size_t>(head) * a.run_count + i];
     const size_t first = static_cast<size_t>(head) * a.tile_count;
     cluster = static_cast<int>(a.chosen[first * kTileClusters + i - a.run_count]);
     const Tile& tile = a.tiles[first + cluster / kTileClusters];
     const Place place = tile.places[cluster % kTileClusters];
+    scattered = place.scattered;
     return {place.slots, place.slots ? place.tokens : 0, tile.bias};
 }
 
@@ -42,7 +44,8 @@ __global__ void __launch_bounds__(256) page_kernel(PageArgs a) {
     for (int first = 0; first < items; first += 256) {
         int cluster = -1;
         Run run = {nullptr, 0, 0.0f};
-        if (first + thread < items) run = listed(a, head, first + thread, cluster);
+        bool scattered = false;
+        if (first + thread < items) run = listed(a, head, first + thread, cluster, scattered);
         const bool hidden = !(run.bias > -INFINITY);
         const unsigned needed = hidden ? 0 : (run.tokens + kPageTokens - 1) / kPageTokens;
         const unsigned up_to = sum_to_lane(needed, lane);
@@ -61,8 +64,9 @@ __global__ void __launch_bounds__(256) page_kernel(PageArgs a) {
         }
         if (cluster < 0 && !fits) atomicAdd(&late[1], 1u);
         for (unsigned p = 0; fits && p < needed; p++)
-            pages[at + p] = {static_cast<const char*>(run.slots) +
-                                 static_cast<size_t>(p) * kPageTokens * a.slot_bytes,
+            pages[at + p] = {scattered ? static_cast<const void* const*>(run.slots)[p]
+                                       : static_cast<const char*>(run.slots) +
+                                             static_cast<size_t>(p) * kPageTokens * a.slot_bytes,
                              min(static_cast<unsigned>(kPageTokens), run.tokens - p * kPageTokens), run.bias};
         // What did not fit left a hole, and all behind it find no room either.
         for (unsigned p = at; !fits && p < min(at + needed, room); p++) pages[p] = {nullptr, 0, 0.0f};

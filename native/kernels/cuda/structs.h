@@ -24,7 +24,7 @@ struct Run {
 struct Place {
     const void* slots; ///< as in Run; null: they cannot be had, and the cluster is estimated
     uint32_t tokens;
-    uint32_t unused;
+    uint32_t scattered; ///< 1: `slots` are the addresses of its pages, each of kPageTokens slots but the last
 };
 
 /// At most kTileClusters summaries of one KV head: mean keys, mean values, log sizes
@@ -88,11 +88,18 @@ struct Append {
     int head_size;
 };
 
-/// A cluster on its way into the cache of the device, or out of it.
+/// Consecutive slots on their way between memories of host and device.
 struct Move {
-    const void* from; ///< null: nothing is copied, since the tokens are there still
+    const void* from;
     void* to;
-    Place* place; ///< tells `to` afterwards
+    uint32_t tokens;
+};
+
+/// What an entry of the mapping table is to tell from now on.
+struct Placing {
+    Place* place;
+    const void* slots;
+    uint32_t scattered;
 };
 
 } // namespace repowave::cuda

@@ -1,5 +1,5 @@
 // K and V on their way: from the layers into the tail, and of clusters between the memories of host and
-// device.
+// device, with their entries in the mapping table.
 #pragma once
 
 #include "numbers.cuh"
@@ -19,15 +19,22 @@ template <class T> __global__ void __launch_bounds__(128) append_kernel(Append a
     }
 }
 
-/// grid moves of 128 threads: copies the tokens of clusters, and then tells the mapping table. From pinned
-/// memory of the host the copy reads over the bus.
+/// grid moves of 128 threads. From pinned memory of the host it reads over the bus.
 __global__ void __launch_bounds__(128) move_kernel(const Move* moves, int slot_bytes) {
     const Move move = moves[blockIdx.x];
     const auto* const from = static_cast<const uint4*>(move.from);
     auto* const to = static_cast<uint4*>(move.to);
-    const size_t parts = static_cast<size_t>(move.place->tokens) * slot_bytes / sizeof(uint4);
-    for (size_t i = threadIdx.x; from && i < parts; i += blockDim.x) to[i] = simt::load_stream16(from + i);
-    if (threadIdx.x == 0) move.place->slots = to;
+    const size_t parts = static_cast<size_t>(move.tokens) * slot_bytes / sizeof(uint4);
+    for (size_t i = threadIdx.x; i < parts; i += blockDim.x) to[i] = simt::load_stream16(from + i);
+}
+
+/// grid placings / 128 rounded up of 128 threads.
+__global__ void __launch_bounds__(128) place_kernel(const Placing* placings, int count) {
+    const int i = blockIdx.x * 128 + threadIdx.x;
+    if (i >= count) return;
+    const Placing placing = placings[i];
+    placing.place->slots = placing.slots;
+    placing.place->scattered = placing.scattered;
 }
 
 } // namespace repowave::cuda

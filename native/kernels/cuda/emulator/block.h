@@ -2,6 +2,7 @@
 #pragma once
 
 #include "fiber.h"
+#include "runtime.h"
 
 #include <algorithm>
 #include <cstdio>
@@ -261,9 +262,13 @@ inline void launch(dim3 grid, dim3 block, size_t shared_bytes, const std::functi
 #define blockDim (simt::machine().block)
 #define gridDim (simt::machine().grid)
 #define SIMT_SHARED(name) unsigned char* const name = simt::machine().shared
-#define SIMT_LAUNCH(kernel, grid, block, shared, stream, ...)                                                \
-    ((void)(stream), simt::machine().last = #kernel,                                                         \
-     simt::launch((grid), (block), (shared), [&] { kernel(__VA_ARGS__); }))
+#define SIMT_LAUNCH(kernel, grid_size, block_size, shared_bytes, stream, ...)                                \
+    simt::start((stream), [grid = dim3(grid_size), block = dim3(block_size), shared = size_t(shared_bytes),  \
+                           arguments = std::make_tuple(__VA_ARGS__)] {                                       \
+        simt::machine().last = #kernel;                                                                      \
+        simt::launch(grid, block, shared,                                                                    \
+                     [&] { std::apply([](const auto&... each) { kernel(each...); }, arguments); });          \
+    })
 
 inline void __syncthreads(simt::Place place = simt::Place::current()) {
     simt::barrier(place);

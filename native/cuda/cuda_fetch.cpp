@@ -1,0 +1,136 @@
+// Chosen clusters that are not on the device: where this step reads them, and how they come there for later
+// ones.
+#include "cuda_attention.h"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+namespace repowave {
+
+using cuda::kPageTokens;
+using wave::AttentionCall;
+
+// A page of the buffer in RAM is one of the list of pages.
+static_assert(wave::kPageSlots == cuda::kPageTokens);
+
+void CudaAttention::prepare_pages(const AttentionCall& call) {
+    const size_t pages = static_cast<size_t>(shape_.kv_heads) * plan_.max_pages;
+    reserve(list_, pages * sizeof(cuda::Run), CudaMemory::kDevice);
+    step_.pages = list_.as<cuda::Run>();
+    if (!call.mass && !call.records) return;
+    reserve(mass_, pages * kPageTokens * sizeof(float), CudaMemory::kDevice);
+    reserve(host_mass_, pages * kPageTokens * sizeof(float), CudaMemory::kPinned);
+    step_.mass = mass_.as<float>();
+}
+
+void CudaAttention::fetch(Layer& layer, const AttentionCall& call) {
+    prepare_pages(call);
+    fetched_.clear(), addresses_.clear(), moves_.clear();
+    size_t tokens = 0, pages = 0;
+    for (const auto& choices : choices_)
+        for (const Choice& choice : choices)
+            if (layer.entries[choice.at] == ClusterPages::kAbsent)
+                tokens += choice.tokens, pages += pages_for(choice.tokens);
+            else
+                pages_.use(layer.entries[choice.at]), counters_.hits++;
+    // Before anything is promised a page.
+    reserve(lists_, pages * sizeof(void*), CudaMemory::kDevice);
+    reserve(host_lists_, pages * sizeof(void*), CudaMemory::kPinned);
+    if (pages > 0) {
+        copies_.hold(*call.cache);
+        staging_ = call.cache->pinned() ? nullptr : copies_.stage(tokens * shape_.slot_bytes());
+    }
+    std::vector<Choice*> missing;
+    for (uint32_t head = 0; head < shape_.kv_heads; head++) {
+        missing.clear();
+        for (Choice& choice : choices_[head])
+            if (layer.entries[choice.at] == ClusterPages::kAbsent) missing.push_back(&choice);
+        if (!missing.empty()) fetch_head(layer, call, head, missing);
+    }
+    place();
+    copies_.start(moves_);
+    counters_.evicted = pages_.evicted();
+}
+
+void CudaAttention::fetch_head(Layer& layer, const AttentionCall& call, uint32_t head,
+                               const std::vector<Choice*>& missing) {
+    std::vector<wave::ClusterRef> wanted;
+    for (const Choice* choice : missing)
+        wanted.push_back({call.wave[head * call.wave_count + choice->run].number, choice->cluster});
+    call.cache->acquire(copies_.hold(*call.cache), call.first_head + head, wanted.data(), wanted.size(),
+                        call.wait, acquired_);
+    counters_.misses += missing.size();
+    const uint32_t* rows = acquired_.rows.data();
+    auto late = acquired_.missing.begin();
+    for (size_t i = 0; i < missing.size(); i++) {
+        Choice& choice = *missing[i];
+        if (late != acquired_.missing.end() && *late == i) {
+            choice.late = true;
+            late++;
+            continue;
+        }
+        cuda::Place* const place = layer.places + choice.at;
+        uint32_t* const entry = &layer.entries[choice.at];
+        const size_t first_page = addresses_.size();
+        find_pages(choice.tokens, rows, call.cache->rows());
+        rows += choice.tokens;
+        void* page = nullptr;
+        if (pages_.admit(choice.tokens, {entry, place}, placings_)) {
+            page = pages_.address(*entry);
+            move_pages(choice.tokens, first_page, page);
+        }
+        fetched_.push_back({place, first_page, page});
+        counters_.staged += staging_ != nullptr;
+    }
+}
+
+/// Adds the addresses of a cluster's pages: where they lie, or where they have been copied to.
+void CudaAttention::find_pages(uint32_t tokens, const uint32_t* rows, const uint8_t* base) {
+    const size_t slot = shape_.slot_bytes();
+    for (uint32_t first = 0; first < tokens; first += kPageTokens) {
+        const uint8_t* page = base + rows[first] * slot;
+        if (staging_) {
+            const size_t bytes = std::min<size_t>(kPageTokens, tokens - first) * slot;
+            std::memcpy(staging_, page, bytes);
+            page = std::exchange(staging_, staging_ + bytes);
+        }
+        addresses_.push_back(page);
+    }
+}
+
+/// Neighbours at once.
+void CudaAttention::move_pages(uint32_t tokens, size_t first_page, void* to) {
+    const size_t slot = shape_.slot_bytes();
+    const uint8_t* end = nullptr;
+    for (uint32_t first = 0; first < tokens; first += kPageTokens) {
+        const auto* const from = static_cast<const uint8_t*>(addresses_[first_page + first / kPageTokens]);
+        const uint32_t own = std::min<uint32_t>(kPageTokens, tokens - first);
+        if (from == end)
+            moves_.back().tokens += own;
+        else
+            moves_.push_back({from, static_cast<uint8_t*>(to) + first * slot, own});
+        end = from + own * slot;
+    }
+}
+
+/// The mapping table is now what the last steps left to be done, and this one's clusters lie in the host's
+/// memory. What is left to be done after it: they are in their pages, or nowhere.
+void CudaAttention::place() {
+    if (placings_.empty() && fetched_.empty()) return;
+    const size_t lists = addresses_.size() * sizeof(void*);
+    if (lists > 0) std::memcpy(host_lists_.as<void>(), addresses_.data(), lists);
+    copy(lists_.as<void>(), host_lists_.as<void>(), lists);
+    for (const Fetched& one : fetched_)
+        put(placings_, {one.place, lists_.as<void>(one.first_page * sizeof(void*)), 1});
+    reserve(host_placings_, placings_.size() * sizeof(cuda::Placing), CudaMemory::kPinned);
+    auto* to = host_placings_.as<cuda::Placing>();
+    for (const auto& [place, placing] : placings_) *to++ = placing;
+    const CudaLibrary& library = memory_.library();
+    library.check(
+        library.place(host_placings_.as<cuda::Placing>(), static_cast<int>(placings_.size()), nullptr));
+    placings_.clear();
+    for (const Fetched& one : fetched_) put(placings_, {one.place, one.page, 0});
+}
+
+} // namespace repowave
