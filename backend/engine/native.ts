@@ -154,12 +154,14 @@ export interface DeviceReport {
   /** Attention of one token of one layer: done on the device, and left to the processor all the same. */
   calls: number;
   refused: number;
-  /** Clusters that were chosen: on the device already, or brought there; and clusters that went for others. */
+  /** Clusters that were chosen: on the device already, or brought there; of those, copied first for it to read. */
   hits: number;
   misses: number;
-  /** Of those, copied first for the device to read. */
   staged: number;
+  /** Clusters that went for others; that were brought before they were chosen; and of those, chosen later. */
   evicted: number;
+  prefetched: number;
+  foreseen: number;
   /** Taken of its memory. */
   bytes: number;
 }

@@ -249,6 +249,7 @@ Napi::Value SessionWrap::device(const Napi::CallbackInfo& call) {
     set("calls", counters.calls), set("refused", counters.refused);
     set("hits", counters.hits), set("misses", counters.misses);
     set("staged", counters.staged), set("evicted", counters.evicted);
+    set("prefetched", counters.prefetched), set("foreseen", counters.foreseen);
     set("bytes", device ? device->bytes() : 0);
     return result;
 }

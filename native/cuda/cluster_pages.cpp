@@ -1,29 +1,32 @@
 #include "cluster_pages.h"
 
 #include <bit>
+#include <utility>
 
 namespace repowave {
 
-void ClusterPages::use(uint32_t block) {
+bool ClusterPages::use(uint32_t block) {
     blocks_[block].step = step_;
     lru_.touch(block);
+    return std::exchange(blocks_[block].ahead, false);
 }
 
 void* ClusterPages::address(uint32_t block) const {
     return chunks_[block / kChunkPages].as<void>(block % kChunkPages * cuda::kPageTokens * slot_bytes_);
 }
 
-bool ClusterPages::admit(uint32_t tokens, const Owner& owner, Placings& placings) {
+/// What was used since the step `kept` stays.
+bool ClusterPages::admit(uint32_t tokens, const Owner& owner, Placings& placings, uint64_t kept, bool ahead) {
     const int order = static_cast<int>(std::bit_width(pages_for(tokens) - 1));
     if (order >= kOrders) return false;
     uint32_t block;
     while ((block = take(order)) == kAbsent) {
         if (grow()) continue;
         const uint32_t oldest = lru_.oldest();
-        if (oldest == wave::Lru::kNone || blocks_[oldest].step == step_) return false;
+        if (oldest == wave::Lru::kNone || blocks_[oldest].step >= kept) return false;
         evict(oldest, placings);
     }
-    blocks_[block] = {step_, owner, order};
+    blocks_[block] = {step_, owner, order, ahead};
     lru_.push(block);
     *owner.entry = block;
     return true;
@@ -77,11 +80,11 @@ bool ClusterPages::grow() {
 }
 
 void ClusterPages::evict(uint32_t block, Placings& placings) {
-    const auto [step, owner, order] = std::exchange(blocks_[block], {});
-    put(placings, {owner.place, nullptr, 0});
-    *owner.entry = kAbsent;
+    const Block gone = std::exchange(blocks_[block], {});
+    put(placings, {gone.owner.place, nullptr, 0});
+    *gone.owner.entry = kAbsent;
     lru_.remove(block);
-    put_back(block, order);
+    put_back(block, gone.order);
     evicted_++;
 }
 

@@ -9,6 +9,7 @@
 #include "../wave/lru.h"
 #include "cuda_memory.h"
 
+#include <algorithm>
 #include <set>
 #include <unordered_map>
 
@@ -38,10 +39,17 @@ class ClusterPages {
 
     /// What is used from now on stays until the next step.
     void begin_step() { step_++; }
-    void use(uint32_t block);
+    /// @returns whether it was brought ahead, and not used until now
+    bool use(uint32_t block);
     /// Finds room, and tells the owner's entry. What has to go for it gets an entry of kAbsent and a placing
     /// that empties its place. @returns whether there is room
-    bool admit(uint32_t tokens, const Owner& owner, Placings& placings);
+    bool admit(uint32_t tokens, const Owner& owner, Placings& placings) {
+        return admit(tokens, owner, placings, step_, false);
+    }
+    /// The same for one that nobody has asked for: what the last `steps` steps used stays.
+    bool admit_ahead(uint32_t tokens, const Owner& owner, Placings& placings, uint64_t steps) {
+        return admit(tokens, owner, placings, step_ - std::min(step_, steps), true);
+    }
     void* address(uint32_t block) const;
     /// Gives memory back. @returns false when there is none, or this step uses it
     bool shrink(Placings& placings);
@@ -56,9 +64,11 @@ class ClusterPages {
         uint64_t step = 0;
         Owner owner{};
         int order = -1; ///< -1: no block begins here
+        bool ahead = false;
     };
 
     size_t chunk_bytes() const { return kChunkPages * cuda::kPageTokens * slot_bytes_; }
+    bool admit(uint32_t tokens, const Owner& owner, Placings& placings, uint64_t kept, bool ahead);
     uint32_t take(int order);
     void put_back(uint32_t block, int order);
     bool grow();

@@ -74,8 +74,10 @@ void CudaAttention::run(Layer& layer, const AttentionCall& call) {
     fetch(layer, call);
     const CudaLibrary& library = memory_.library();
     library.check(library.attend(&plan_, &step_, workspace_.as<void>(), nullptr));
+    choose_ahead(layer, call);
     read_out(layer, call);
     if (call.records || call.mass) account(layer, call);
+    read_ahead(layer, call);
 }
 
 // --- memory
@@ -134,6 +136,8 @@ void CudaAttention::prepare(const Layer& layer, const AttentionCall& call) {
     reserve(host_told_, told_bytes(), CudaMemory::kPinned);
     reserve(bits_, heads * layer.tile_count * sizeof(uint32_t), CudaMemory::kDevice);
     reserve(host_bits_, heads * layer.tile_count * sizeof(uint32_t), CudaMemory::kPinned);
+    reserve(likely_, heads * layer.tile_count * sizeof(uint32_t), CudaMemory::kDevice);
+    reserve(host_likely_, heads * layer.tile_count * sizeof(uint32_t), CudaMemory::kPinned);
     step_ = {};
     step_.q = given_.as<float>(), step_.tiles = layer.tiles;
     step_.sinks = call.sinks ? given_.as<float>(q) : nullptr;
@@ -153,18 +157,36 @@ void CudaAttention::choose(const Layer& layer, const AttentionCall& call) {
     wait();
     copies_.release();
 
-    for (uint32_t head = 0; head < shape_.kv_heads; head++) {
-        choices_[head].clear();
-        for (int t = 0; t < layer.tile_count; t++) {
-            const uint32_t tile = head * layer.tile_count + t;
-            for (uint32_t bits = host_bits_.as<uint32_t>()[tile]; bits; bits &= bits - 1) {
-                const uint32_t c = static_cast<uint32_t>(__builtin_ctz(bits));
-                const auto [run, first] = layer.origins[tile];
-                const uint32_t* starts = call.wave[head * call.wave_count + run].clusters.starts + first + c;
-                choices_[head].push_back({tile * kTileClusters + c, run, first + c, starts[1] - starts[0]});
-            }
+    for (uint32_t head = 0; head < shape_.kv_heads; head++)
+        list_choices(layer, call, head, host_bits_.as<uint32_t>() + head * layer.tile_count, choices_[head]);
+}
+
+void CudaAttention::list_choices(const Layer& layer, const AttentionCall& call, uint32_t head,
+                                 const uint32_t* bits, std::vector<Choice>& to) const {
+    to.clear();
+    for (int t = 0; t < layer.tile_count; t++) {
+        const uint32_t tile = head * layer.tile_count + t;
+        for (uint32_t left = bits[t]; left; left &= left - 1) {
+            const uint32_t c = static_cast<uint32_t>(__builtin_ctz(left));
+            const auto [run, first] = layer.origins[tile];
+            const uint32_t* starts = call.wave[head * call.wave_count + run].clusters.starts + first + c;
+            to.push_back({tile * kTileClusters + c, run, first + c, starts[1] - starts[0]});
         }
     }
+}
+
+/// What the next token may want (native/wave/attention.cpp, read_ahead).
+void CudaAttention::choose_ahead(const Layer& layer, const AttentionCall& call) {
+    ahead_ =
+        layer.cluster_pages > 0 && call.cache->capacity() >= 2 * 2 * call.budget * shape_.bytes_per_token();
+    if (!ahead_) return;
+    cuda::Plan plan = plan_;
+    cuda::Step step = step_;
+    plan.budget *= 2;
+    step.bits = likely_.as<uint32_t>();
+    const CudaLibrary& library = memory_.library();
+    library.check(library.select(&plan, &step, workspace_.as<void>(), nullptr));
+    copy(host_likely_.as<void>(), step.bits, shape_.kv_heads * layer.tile_count * sizeof(uint32_t));
 }
 
 } // namespace repowave

@@ -61,12 +61,18 @@ class CudaAttention final : public wave::DeviceAttention {
     void run(Layer& layer, const wave::AttentionCall& call);
     void prepare(const Layer& layer, const wave::AttentionCall& call);
     void choose(const Layer& layer, const wave::AttentionCall& call);
+    void choose_ahead(const Layer& layer, const wave::AttentionCall& call);
+    void list_choices(const Layer& layer, const wave::AttentionCall& call, uint32_t head,
+                      const uint32_t* bits, std::vector<Choice>& to) const;
 
     // cuda_fetch.cpp
     void prepare_pages(const wave::AttentionCall& call);
     void fetch(Layer& layer, const wave::AttentionCall& call);
     void fetch_head(Layer& layer, const wave::AttentionCall& call, uint32_t head,
                     const std::vector<Choice*>& missing);
+    void read_ahead(Layer& layer, const wave::AttentionCall& call);
+    void read_ahead(Layer& layer, const wave::AttentionCall& call, uint32_t head,
+                    const std::vector<Choice>& likely);
     void find_pages(uint32_t tokens, const uint32_t* rows, const uint8_t* base);
     void move_pages(uint32_t tokens, size_t first_page, void* to);
     void place();
@@ -106,7 +112,8 @@ class CudaAttention final : public wave::DeviceAttention {
         size_t first_page; ///< in addresses_
         void* page;        ///< of the device, where later steps find it; null: there is no room
     };
-    Placings placings_; ///< to be done before pages are listed again
+    bool ahead_ = false; ///< whether host_likely_ tells what may be wanted next
+    Placings placings_;  ///< to be done before pages are listed again
     std::vector<Fetched> fetched_;
     std::vector<const void*> addresses_; ///< of their pages
     std::vector<cuda::Move> moves_;
@@ -117,8 +124,8 @@ class CudaAttention final : public wave::DeviceAttention {
     cuda::Plan plan_{};
     cuda::Step step_{};
     std::vector<cuda::Run> runs_;
-    Buffer given_, told_, bits_, list_, mass_, workspace_, lists_;
-    Buffer host_given_, host_told_, host_bits_, host_mass_, host_lists_, host_placings_;
+    Buffer given_, told_, bits_, likely_, list_, mass_, workspace_, lists_;
+    Buffer host_given_, host_told_, host_bits_, host_likely_, host_mass_, host_lists_, host_placings_;
 
     wave::DeviceCounters counters_;
     std::string failure_;

@@ -23,6 +23,8 @@ class CudaCopies {
     /// Waits, and lets go. @returns CUDA's error, or 0
     int settle();
 
+    bool idle() const { return memory_.library().idle(stream_) != 0; }
+
     /// Until they are let go of, rows of the cache stay where they are.
     const wave::BlockCache::Step& hold(wave::BlockCache& cache);
     /// Until it is let go of, memory that is pinned; one piece for each start. Throws CudaProblem

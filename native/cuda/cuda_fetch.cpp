@@ -33,7 +33,7 @@ void CudaAttention::fetch(Layer& layer, const AttentionCall& call) {
             if (layer.entries[choice.at] == ClusterPages::kAbsent)
                 tokens += choice.tokens, pages += pages_for(choice.tokens);
             else
-                pages_.use(layer.entries[choice.at]), counters_.hits++;
+                counters_.hits++, counters_.foreseen += pages_.use(layer.entries[choice.at]);
     // Before anything is promised a page.
     reserve(lists_, pages * sizeof(void*), CudaMemory::kDevice);
     reserve(host_lists_, pages * sizeof(void*), CudaMemory::kPinned);
@@ -82,6 +82,55 @@ void CudaAttention::fetch_head(Layer& layer, const AttentionCall& call, uint32_t
         }
         fetched_.push_back({place, first_page, page});
         counters_.staged += staging_ != nullptr;
+    }
+}
+
+/// Clusters that were ranked right below the choice come to the device while nothing else is on the bus, and
+/// in the place of none that the last two tokens used. Those that are not in RAM either are read from the
+/// disk.
+void CudaAttention::read_ahead(Layer& layer, const AttentionCall& call) {
+    if (!ahead_ || !copies_.idle()) return;
+    addresses_.clear(), moves_.clear();
+    std::vector<std::vector<Choice>> likely(shape_.kv_heads);
+    size_t tokens = 0;
+    for (uint32_t head = 0; head < shape_.kv_heads; head++) {
+        list_choices(layer, call, head, host_likely_.as<uint32_t>() + head * layer.tile_count, likely[head]);
+        std::erase_if(likely[head],
+                      [&](const Choice& one) { return layer.entries[one.at] != ClusterPages::kAbsent; });
+        for (const Choice& one : likely[head]) tokens += one.tokens;
+    }
+    if (tokens == 0) return;
+    copies_.hold(*call.cache);
+    staging_ = call.cache->pinned() ? nullptr : copies_.stage(tokens * shape_.slot_bytes());
+    for (uint32_t head = 0; head < shape_.kv_heads; head++)
+        if (!likely[head].empty()) read_ahead(layer, call, head, likely[head]);
+    copies_.start(moves_);
+}
+
+void CudaAttention::read_ahead(Layer& layer, const AttentionCall& call, uint32_t head,
+                               const std::vector<Choice>& likely) {
+    std::vector<wave::ClusterRef> wanted;
+    for (const Choice& one : likely)
+        wanted.push_back({call.wave[head * call.wave_count + one.run].number, one.cluster});
+    call.cache->foresee(copies_.hold(*call.cache), call.first_head + head, wanted.data(), wanted.size(),
+                        acquired_);
+    const uint32_t* rows = acquired_.rows.data();
+    auto missing = acquired_.missing.begin();
+    for (size_t i = 0; i < likely.size(); i++) {
+        if (missing != acquired_.missing.end() && *missing == i) {
+            missing++;
+            continue;
+        }
+        const Choice& one = likely[i];
+        cuda::Place* const place = layer.places + one.at;
+        uint32_t* const entry = &layer.entries[one.at];
+        if (!pages_.admit_ahead(one.tokens, {entry, place}, placings_, 2 * shape_.layers)) return;
+        const size_t first_page = addresses_.size();
+        find_pages(one.tokens, rows, call.cache->rows());
+        rows += one.tokens;
+        move_pages(one.tokens, first_page, pages_.address(*entry));
+        put(placings_, {place, pages_.address(*entry), 0});
+        counters_.prefetched++;
     }
 }
 

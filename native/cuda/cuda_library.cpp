@@ -24,12 +24,14 @@ CudaLibrary open_cuda(const std::string& path) {
     find(library, "repowave_cuda_workspace", it.workspace);
     find(library, "repowave_cuda_choose", it.choose);
     find(library, "repowave_cuda_attend", it.attend);
+    find(library, "repowave_cuda_select", it.select);
     find(library, "repowave_cuda_move", it.move);
     find(library, "repowave_cuda_place", it.place);
     find(library, "repowave_cuda_pin", it.pin);
     find(library, "repowave_cuda_unpin", it.unpin);
     find(library, "repowave_cuda_stream", it.stream);
     find(library, "repowave_cuda_end_stream", it.end_stream);
+    find(library, "repowave_cuda_idle", it.idle);
     find(library, "repowave_cuda_follow", it.follow);
     find(library, "repowave_cuda_allocate", it.allocate);
     find(library, "repowave_cuda_free", it.free);

@@ -20,12 +20,14 @@ struct CudaLibrary {
     decltype(&repowave_cuda_workspace) workspace;
     decltype(&repowave_cuda_choose) choose;
     decltype(&repowave_cuda_attend) attend;
+    decltype(&repowave_cuda_select) select;
     decltype(&repowave_cuda_move) move;
     decltype(&repowave_cuda_place) place;
     decltype(&repowave_cuda_pin) pin;
     decltype(&repowave_cuda_unpin) unpin;
     decltype(&repowave_cuda_stream) stream;
     decltype(&repowave_cuda_end_stream) end_stream;
+    decltype(&repowave_cuda_idle) idle;
     decltype(&repowave_cuda_follow) follow;
     decltype(&repowave_cuda_allocate) allocate;
     decltype(&repowave_cuda_free) free;

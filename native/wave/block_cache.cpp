@@ -108,18 +108,31 @@ void BlockCache::evict(uint32_t block) {
     arena_.give_back(block);
 }
 
+/// Of one that is there.
+void BlockCache::add_rows(uint64_t stamp, uint32_t head, ClusterRef one, Acquired& out) {
+    const uint32_t block = entry(one.segment, head, one.cluster);
+    // Again: another thread may have brought it since.
+    blocks_[block].stamp = std::max(blocks_[block].stamp, stamp);
+    uint32_t left = segments_[one.segment].file->tokens(head, one.cluster);
+    for (uint32_t page = block; left > 0; page = arena_.next(page))
+        for (uint32_t slot = 0; slot < kPageSlots && left > 0; slot++, left--)
+            out.rows.push_back(page * kPageSlots + slot);
+}
+
+/// To be read ahead, unless somebody has it or is at it. @returns whether it was asked for
+bool BlockCache::ask(uint32_t head, ClusterRef one) {
+    if (entry(one.segment, head, one.cluster) != kAbsent) return false;
+    counters_.dropped += queue_.push({one.segment, head, one.cluster, 0});
+    return true;
+}
+
 void BlockCache::collect(uint64_t stamp, uint32_t head, const ClusterRef* list, size_t n, bool wait,
                          Acquired& out) {
     for (size_t i = 0; i < n; i++) {
         const auto [segment, cluster] = list[i];
         const uint32_t block = entry(segment, head, cluster);
         if (block < kDamaged && !blocks_[block].reading) {
-            // Again: another thread may have brought it since.
-            blocks_[block].stamp = std::max(blocks_[block].stamp, stamp);
-            uint32_t left = segments_[segment].file->tokens(head, cluster);
-            for (uint32_t page = block; left > 0; page = arena_.next(page))
-                for (uint32_t slot = 0; slot < kPageSlots && left > 0; slot++, left--)
-                    out.rows.push_back(page * kPageSlots + slot);
+            add_rows(stamp, head, list[i], out);
             continue;
         }
         out.missing.push_back(static_cast<uint32_t>(i));
@@ -129,7 +142,7 @@ void BlockCache::collect(uint64_t stamp, uint32_t head, const ClusterRef* list, 
             counters_.no_room++;
         else {
             counters_.late++;
-            if (block == kAbsent) counters_.dropped += queue_.push({segment, head, cluster, 0});
+            ask(head, list[i]);
         }
     }
 }

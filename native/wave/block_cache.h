@@ -112,6 +112,9 @@ class BlockCache {
     /// background, unless that acquire comes first. Never in the place of what a step uses.
     void prefetch(uint32_t head, const ClusterRef* list, size_t n);
 
+    /// As prefetch; of those that are there it gives the rows, as acquire does, and counts nothing.
+    void foresee(const Step& step, uint32_t head, const ClusterRef* list, size_t n, Acquired& out);
+
     /// Lets a device read rows where they lie, as far as the system allows: all of them or none.
     void pin(std::shared_ptr<Pins> pins);
     /// Whether it can. Does not change while a step lasts.
@@ -158,6 +161,8 @@ class BlockCache {
     bool plan(uint64_t stamp, uint32_t head, ClusterRef wanted, std::vector<Read>& reads);
     uint32_t make_room(size_t pages);
     void evict(uint32_t block);
+    void add_rows(uint64_t stamp, uint32_t head, ClusterRef one, Acquired& out);
+    bool ask(uint32_t head, ClusterRef one);
     void collect(uint64_t stamp, uint32_t head, const ClusterRef* list, size_t n, bool wait, Acquired& out);
 
     size_t front_bytes() const { return sizeof(PackHeader) + slot_bytes_; }

@@ -121,12 +121,24 @@ CacheCounters BlockCache::counters() const {
 void BlockCache::prefetch(uint32_t head, const ClusterRef* list, size_t n) {
     const std::lock_guard lock(mutex_);
     bool asked = false;
-    for (size_t i = 0; i < n; i++) {
-        if (entry(list[i].segment, head, list[i].cluster) != kAbsent) continue;
-        counters_.dropped += queue_.push({list[i].segment, head, list[i].cluster, 0});
-        asked = true;
-    }
+    for (size_t i = 0; i < n; i++) asked = ask(head, list[i]) || asked;
     // In most steps of a decode there is nothing to do, and waking a thread costs more than looking.
+    if (asked) work_.notify_one();
+}
+
+void BlockCache::foresee(const Step& step, uint32_t head, const ClusterRef* list, size_t n, Acquired& out) {
+    const std::lock_guard lock(mutex_);
+    bool asked = false;
+    out.rows.clear(), out.missing.clear();
+    for (size_t i = 0; i < n; i++) {
+        const uint32_t block = entry(list[i].segment, head, list[i].cluster);
+        if (block < kDamaged && !blocks_[block].reading) {
+            add_rows(step.stamp_, head, list[i], out);
+        } else {
+            out.missing.push_back(static_cast<uint32_t>(i));
+            asked = ask(head, list[i]) || asked;
+        }
+    }
     if (asked) work_.notify_one();
 }
 

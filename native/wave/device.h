@@ -14,6 +14,8 @@ struct DeviceCounters {
     uint64_t staged =
         0; ///< of those, copied for the device to read, since it cannot read them in their place
     uint64_t evicted = 0;
+    uint64_t prefetched = 0; ///< brought before they were chosen
+    uint64_t foreseen = 0;   ///< of those, chosen later while they were there
 };
 
 /// Not thread-safe.

@@ -138,8 +138,12 @@ for (const { name, model: tiny } of TINY_MODELS) {
     assert.equal(samples, expected.report.samples);
     assert.equal(actual.device.refused, samples / kvHeads);
     assert.equal(actual.device.calls, steps * layers - samples / kvHeads);
-    assert.ok(actual.device.misses > 0 && actual.device.hits > 0);
-    assert.equal(actual.device.evicted, 0);
+    const { hits, misses, evicted, prefetched, foreseen } = actual.device;
+    assert.ok(misses > 0 && hits > 0);
+    assert.equal(evicted, 0);
+    // The buffer in RAM is taken for too small to read ahead where only few layers have an index.
+    if (!name.startsWith('gemma3')) assert.ok(prefetched > 0 && foreseen > 0, 'read ahead');
+    assert.ok(foreseen <= prefetched && foreseen <= hits);
     // Once more: nothing of the first answer is taken for what is now.
     assertSame(await answer(device, [...views].reverse()), await answer(processor, [...views].reverse()));
 

@@ -39,6 +39,12 @@ inline size_t lay_out(const Plan& plan, void* base, Workspace& to) {
     return bytes;
 }
 
+/// Of clusters that are ranked: those of plan.budget, told in step.bits.
+inline void select(const Plan& p, const Step& step, const Workspace& w, cudaStream_t stream) {
+    const SelectArgs a = {w.ranked, w.chosen, w.counts, step.bits, p.tiles, p.budget};
+    SIMT_LAUNCH(select_kernel, dim3(p.kv_heads), dim3(kSelectThreads), kSelectShared, stream, a);
+}
+
 /// The kernels of a step, each to be started after the ones before it.
 template <class T, int D> struct Stages {
     const Plan& p;
@@ -63,10 +69,7 @@ template <class T, int D> struct Stages {
         SIMT_LAUNCH(rank_kernel, dim3((p.tiles + 7) / 8, heads()), dim3(256), p.group * sizeof(Mass), stream,
                     a);
     }
-    void select() const {
-        const SelectArgs a = {w.ranked, w.chosen, w.counts, step.bits, p.tiles, p.budget};
-        SIMT_LAUNCH(select_kernel, dim3(heads()), dim3(kSelectThreads), kSelectShared, stream, a);
-    }
+    void select() const { cuda::select(p, step, w, stream); }
     void list_pages() const {
         const PageArgs a = {step.runs,
                             step.tiles,

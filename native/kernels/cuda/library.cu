@@ -64,6 +64,13 @@ EXPORT int repowave_cuda_attend(const Plan* plan, const Step* step, void* worksp
     return start(kernels_for(*plan).attend, *plan, *step, workspace, stream);
 }
 
+EXPORT int repowave_cuda_select(const Plan* plan, const Step* step, void* workspace, void* stream) {
+    Workspace parts;
+    lay_out(*plan, workspace, parts);
+    select(*plan, *step, parts, static_cast<cudaStream_t>(stream));
+    return static_cast<int>(cudaGetLastError());
+}
+
 EXPORT int repowave_cuda_decode(const Plan* plan, const Step* step, void* workspace, void* stream) {
     const int error = repowave_cuda_choose(plan, step, workspace, stream);
     return error ? error : repowave_cuda_attend(plan, step, workspace, stream);
@@ -129,6 +136,10 @@ EXPORT int repowave_cuda_stream(void** to) {
 
 EXPORT void repowave_cuda_end_stream(void* stream) {
     cudaStreamDestroy(static_cast<cudaStream_t>(stream));
+}
+
+EXPORT int repowave_cuda_idle(void* stream) {
+    return cudaStreamQuery(static_cast<cudaStream_t>(stream)) == cudaSuccess;
 }
 
 EXPORT int repowave_cuda_follow(void* stream, void* other) {

@@ -44,6 +44,11 @@ int repowave_cuda_choose(const repowave::cuda::Plan* plan, const repowave::cuda:
 int repowave_cuda_attend(const repowave::cuda::Plan* plan, const repowave::cuda::Step* step, void* workspace,
                          void* stream);
 
+/// After a step, with its plan but for the budget: tells in Step::bits which clusters would have been chosen
+/// with this one. @returns 0, or CUDA's error
+int repowave_cuda_select(const repowave::cuda::Plan* plan, const repowave::cuda::Step* step, void* workspace,
+                         void* stream);
+
 /// Writes K and V of `tokens` new tokens, as 32-bit floats, into the tails. @returns 0, or CUDA's error
 int repowave_cuda_append(repowave::cuda::Format format, const repowave::cuda::Append* append, int tokens,
                          int kv_heads, void* stream);
@@ -66,6 +71,8 @@ int repowave_cuda_unpin(void* memory);
 /// Makes a stream that runs beside the others. @returns 0, or CUDA's error
 int repowave_cuda_stream(void** to);
 void repowave_cuda_end_stream(void* stream);
+/// Whether all is done that was started on a stream.
+int repowave_cuda_idle(void* stream);
 /// What is started on a stream from now on begins when all is done that was started on the other one before.
 /// @returns 0, or CUDA's error
 int repowave_cuda_follow(void* stream, void* other);

@@ -62,6 +62,7 @@ enum cudaError_t {
     cudaSuccess = 0,
     cudaErrorInvalidValue = 1,
     cudaErrorMemoryAllocation = 2,
+    cudaErrorNotReady = 600,
     cudaErrorNotSupported = 801
 };
 enum cudaMemcpyKind { cudaMemcpyHostToDevice = 1, cudaMemcpyDeviceToHost = 2, cudaMemcpyDefault = 4 };
@@ -120,6 +121,9 @@ inline cudaError_t cudaStreamCreateWithFlags(cudaStream_t* to, unsigned) {
 inline cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
     if (stream) static_cast<simt::Stream*>(stream)->run(SIZE_MAX);
     return cudaSuccess;
+}
+inline cudaError_t cudaStreamQuery(cudaStream_t stream) {
+    return stream && !static_cast<simt::Stream*>(stream)->work.empty() ? cudaErrorNotReady : cudaSuccess;
 }
 inline cudaError_t cudaStreamDestroy(cudaStream_t stream) {
     cudaStreamSynchronize(stream);
