@@ -4,13 +4,13 @@ import type { NativeAddon } from './native.ts';
 
 /** As it is now; the counts are since the start. */
 export function memoryOf(addon: NativeAddon): MemoryState {
-  const { capacity, exact, index, background, cacheUsed, hits, misses, late, damaged, bytesRead } =
+  const { capacity, exact, index, background, cacheUsed, hits, misses, late, damaged, bytesRead, device } =
     addon.memory();
   return {
     ramBytes: process.memoryUsage.rss(),
     keptBytes: exact + index + background + cacheUsed,
     capBytes: capacity,
-    gpuBytes: 0,
+    gpuBytes: device,
     hits,
     misses,
     estimated: late + damaged,

@@ -162,6 +162,8 @@ export interface DeviceReport {
   evicted: number;
   prefetched: number;
   foreseen: number;
+  /** Bytes of what views show whole and in outline, and of where it lies. */
+  copied: number;
   /** Taken of its memory. */
   bytes: number;
 }
@@ -249,6 +251,8 @@ export interface NativeMemory {
   damaged: number;
   /** Read from segment files since the start. */
   bytesRead: number;
+  /** Taken of the memory of devices, beside the cap. */
+  device: number;
 }
 
 /** What was found for the CUDA kernels (native/addon/cuda.h). */

@@ -62,6 +62,7 @@ Napi::Value memory(const Napi::CallbackInfo& call) {
     put("hits", counters.hits), put("misses", counters.misses), put("prefetched", counters.prefetched);
     put("late", counters.late + counters.no_room), put("damaged", counters.failed);
     put("bytesRead", report.bytes_read);
+    put("device", CudaMemory::used_by_all());
     return result;
 }
 

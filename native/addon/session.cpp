@@ -250,6 +250,7 @@ Napi::Value SessionWrap::device(const Napi::CallbackInfo& call) {
     set("hits", counters.hits), set("misses", counters.misses);
     set("staged", counters.staged), set("evicted", counters.evicted);
     set("prefetched", counters.prefetched), set("foreseen", counters.foreseen);
+    set("copied", counters.copied);
     set("bytes", device ? device->bytes() : 0);
     return result;
 }

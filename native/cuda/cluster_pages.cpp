@@ -45,12 +45,9 @@ bool ClusterPages::shrink(Placings& placings) {
     return true;
 }
 
-void ClusterPages::clear() {
-    blocks_.assign(blocks_.size(), {});
-    lru_ = {};
-    lru_.resize(blocks_.size());
-    for (auto& blocks : free_) blocks.clear();
-    for (uint32_t first = 0; first < blocks_.size(); first += kChunkPages) free_[kOrders - 1].insert(first);
+void ClusterPages::release(uint32_t block) {
+    lru_.remove(block);
+    put_back(block, std::exchange(blocks_[block], {}).order);
 }
 
 /// The first of the smallest free blocks that will do, cut down to size.
@@ -80,11 +77,10 @@ bool ClusterPages::grow() {
 }
 
 void ClusterPages::evict(uint32_t block, Placings& placings) {
-    const Block gone = std::exchange(blocks_[block], {});
-    put(placings, {gone.owner.place, nullptr, 0});
-    *gone.owner.entry = kAbsent;
-    lru_.remove(block);
-    put_back(block, gone.order);
+    const Owner owner = blocks_[block].owner;
+    put(placings, {owner.place, nullptr, 0});
+    *owner.entry = kAbsent;
+    release(block);
     evicted_++;
 }
 

@@ -53,8 +53,8 @@ class ClusterPages {
     void* address(uint32_t block) const;
     /// Gives memory back. @returns false when there is none, or this step uses it
     bool shrink(Placings& placings);
-    /// Forgets all clusters without a word to their owners, who are gone.
-    void clear();
+    /// Without a word to its owner, who goes.
+    void release(uint32_t block);
     uint64_t evicted() const { return evicted_; }
 
   private:

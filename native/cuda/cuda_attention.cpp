@@ -21,14 +21,9 @@ CudaAttention::CudaAttention(const CudaLibrary& library, size_t cap, const wave:
         throw CudaProblem("there are no CUDA kernels for this model's heads");
 }
 
-void CudaAttention::forget() {
+void CudaAttention::change_views() {
     settle();
-    pages_.clear();
-    placings_.clear();
-    for (Layer& layer : layers_) {
-        layer.ready = layer.refused = false;
-        layer.stored = {};
-    }
+    for (Layer& layer : layers_) layer.ready = layer.refused = false;
 }
 
 void CudaAttention::settle() {
@@ -71,22 +66,23 @@ void CudaAttention::run(Layer& layer, const AttentionCall& call) {
     copy_tail(layer, call);
     prepare(layer, call);
     choose(layer, call);
-    fetch(layer, call);
+    fetch(call);
     const CudaLibrary& library = memory_.library();
     library.check(library.attend(&plan_, &step_, workspace_.as<void>(), nullptr));
     choose_ahead(layer, call);
-    read_out(layer, call);
-    if (call.records || call.mass) account(layer, call);
+    read_out(call);
+    if (call.records || call.mass) account(call);
     read_ahead(layer, call);
 }
 
 // --- memory
 
 Buffer CudaAttention::room(size_t bytes) {
+    bytes = std::max<size_t>(bytes, 1); // of nothing, CUDA gives null
     for (;;) {
         if (void* const data = memory_.take(bytes, CudaMemory::kDevice))
             return {memory_, data, bytes, CudaMemory::kDevice};
-        if (!pages_.shrink(placings_)) throw NoDeviceRoom();
+        if (!drop_old(seen_) && !pages_.shrink(placings_) && !drop_old({})) throw NoDeviceRoom();
     }
 }
 
@@ -132,14 +128,14 @@ void CudaAttention::prepare(const Layer& layer, const AttentionCall& call) {
     std::memcpy(host_given_.as<void>(q + sinks), runs_.data(), listed);
     copy(given_.as<void>(), host_given_.as<void>(), q + sinks + listed);
 
-    reserve(told_, told_bytes() + heads * sizeof(cuda::HeadReport), CudaMemory::kDevice);
-    reserve(host_told_, told_bytes(), CudaMemory::kPinned);
+    reserve(told_, told_bytes() + report_bytes(), CudaMemory::kDevice);
+    reserve(host_told_, told_bytes() + report_bytes(), CudaMemory::kPinned);
     reserve(bits_, heads * layer.tile_count * sizeof(uint32_t), CudaMemory::kDevice);
     reserve(host_bits_, heads * layer.tile_count * sizeof(uint32_t), CudaMemory::kPinned);
     reserve(likely_, heads * layer.tile_count * sizeof(uint32_t), CudaMemory::kDevice);
     reserve(host_likely_, heads * layer.tile_count * sizeof(uint32_t), CudaMemory::kPinned);
     step_ = {};
-    step_.q = given_.as<float>(), step_.tiles = layer.tiles;
+    step_.q = given_.as<float>(), step_.tiles = layer.table.as<cuda::Tile>();
     step_.sinks = call.sinks ? given_.as<float>(q) : nullptr;
     step_.runs = given_.as<cuda::Run>(q + sinks);
     step_.out = told_.as<float>(), step_.lse = told_.as<float>(q);
@@ -168,9 +164,10 @@ void CudaAttention::list_choices(const Layer& layer, const AttentionCall& call, 
         const uint32_t tile = head * layer.tile_count + t;
         for (uint32_t left = bits[t]; left; left &= left - 1) {
             const uint32_t c = static_cast<uint32_t>(__builtin_ctz(left));
-            const auto [run, first] = layer.origins[tile];
+            const auto [part, at, run, first] = layer.origins[tile];
             const uint32_t* starts = call.wave[head * call.wave_count + run].clusters.starts + first + c;
-            to.push_back({tile * kTileClusters + c, run, first + c, starts[1] - starts[0]});
+            to.push_back(
+                {&part->entries[at + c], part->places + at + c, run, first + c, starts[1] - starts[0]});
         }
     }
 }

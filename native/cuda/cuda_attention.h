@@ -11,6 +11,8 @@
 #include "cluster_pages.h"
 #include "cuda_copies.h"
 
+#include <map>
+
 namespace repowave {
 
 class CudaAttention final : public wave::DeviceAttention {
@@ -19,7 +21,7 @@ class CudaAttention final : public wave::DeviceAttention {
     /// kernels for
     CudaAttention(const CudaLibrary& library, size_t cap, const wave::KvShape& shape, int query_heads);
 
-    void forget() override;
+    void change_views() override;
     void keep_tail(size_t tokens) override;
     bool attend(const wave::AttentionCall& call) override;
     void settle() override;
@@ -28,33 +30,51 @@ class CudaAttention final : public wave::DeviceAttention {
     const std::string& failure() const override { return failure_; }
 
   private:
-    /// Of a tile of fine summaries: its run, and its first cluster there.
-    struct Origin {
-        uint32_t run, first;
+    /// What a layer has on the device of one segment, or of the background.
+    struct Part {
+        struct Head {
+            const uint8_t *slots = nullptr, *keys = nullptr, *values = nullptr;
+            const float* sizes = nullptr;
+            uint32_t first = 0; ///< its first cluster in places and entries
+        };
+        Buffer memory;
+        std::vector<Head> heads;       ///< [kv_heads]
+        cuda::Place* places = nullptr; ///< of all clusters that can be retrieved
+        std::vector<uint32_t> entries; ///< the same as ClusterPages has them
     };
-    /// What a layer has on the device.
+    /// Of a tile of fine summaries: its run, its first cluster there, and where its part tells of that one.
+    struct Origin {
+        Part* part;
+        uint32_t at, run, first;
+    };
     struct Layer {
         bool ready = false, refused = false;
-        Buffer stored;
-        std::vector<cuda::Run> exact;  ///< [kv_heads][exact_count], without windows
-        cuda::Tile* tiles = nullptr;   ///< [kv_heads][tile_count]
-        cuda::Place* places = nullptr; ///< [kv_heads][tile_count][32]
+        std::map<uint64_t, Part> parts; ///< by what they are copies of, see wave::new_identity
+        Buffer table;                   ///< tiles [kv_heads][tile_count]
+        std::vector<cuda::Run> exact;   ///< [kv_heads][exact_count], without windows
         int tile_count = 0;
         size_t cluster_pages = 0, largest_cluster = 0; ///< in pages: all clusters of a head, and one
         std::vector<Origin> origins;                   ///< [kv_heads][tile_count]
-        std::vector<uint32_t> entries; ///< [kv_heads][tile_count][32] as ClusterPages has them
-        Buffer tail;                   ///< [kv_heads][tail_room] slots
+        Buffer tail;                                   ///< [kv_heads][tail_room] slots
         size_t tail_room = 0, tail_tokens = 0;
     };
     /// A chosen cluster.
     struct Choice {
-        uint32_t at; ///< into Layer::entries
+        uint32_t* entry;
+        cuda::Place* place;
         uint32_t run, cluster, tokens;
         bool late = false; ///< could not be had
+        bool absent() const { return *entry == ClusterPages::kAbsent; }
     };
 
     // cuda_layer.cpp
     void store(Layer& layer, const wave::AttentionCall& call);
+    void store_slots(Layer& layer, const wave::AttentionCall& call, size_t number);
+    template <class Of> void store_summaries(Layer& layer, uint64_t id, Of of);
+    void store(void* to, const void* from, size_t bytes);
+    void list_tiles(Layer& layer, const wave::AttentionCall& call);
+    bool drop_unseen(Layer& layer, const std::set<uint64_t>& seen);
+    bool drop_old(const std::set<uint64_t>& seen);
     void copy_tail(Layer& layer, const wave::AttentionCall& call);
     std::vector<cuda::Run> runs(const Layer& layer, const wave::AttentionCall& call) const;
 
@@ -67,20 +87,18 @@ class CudaAttention final : public wave::DeviceAttention {
 
     // cuda_fetch.cpp
     void prepare_pages(const wave::AttentionCall& call);
-    void fetch(Layer& layer, const wave::AttentionCall& call);
-    void fetch_head(Layer& layer, const wave::AttentionCall& call, uint32_t head,
-                    const std::vector<Choice*>& missing);
-    void read_ahead(Layer& layer, const wave::AttentionCall& call);
-    void read_ahead(Layer& layer, const wave::AttentionCall& call, uint32_t head,
-                    const std::vector<Choice>& likely);
+    void fetch(const wave::AttentionCall& call);
+    void fetch_head(const wave::AttentionCall& call, uint32_t head, const std::vector<Choice*>& missing);
+    void read_ahead(const Layer& layer, const wave::AttentionCall& call);
+    void read_ahead(const wave::AttentionCall& call, uint32_t head, const std::vector<Choice>& likely);
     void find_pages(uint32_t tokens, const uint32_t* rows, const uint8_t* base);
     void move_pages(uint32_t tokens, size_t first_page, void* to);
     void place();
 
-    void read_out(const Layer& layer, const wave::AttentionCall& call);
+    void read_out(const wave::AttentionCall& call);
     template <class Visit>
-    void each_page_run(const Layer& layer, const wave::AttentionCall& call, uint32_t head, Visit visit) const;
-    void account(const Layer& layer, const wave::AttentionCall& call);
+    void each_page_run(const wave::AttentionCall& call, uint32_t head, Visit visit) const;
+    void account(const wave::AttentionCall& call);
     void record(const wave::AttentionCall& call, uint32_t head, float* zones, size_t steady, size_t retrieved,
                 size_t late) const;
 
@@ -90,8 +108,10 @@ class CudaAttention final : public wave::DeviceAttention {
         if (bytes) memory_.library().check(memory_.library().copy(to, from, bytes, nullptr));
     }
     void wait() { memory_.library().check(memory_.library().wait(nullptr)); }
-    /// Of out, lse and coarse, in this order.
+    /// Of out, lse and coarse, in this order; reports follow.
     size_t told_bytes() const { return query_heads_ * (shape_.dk + 2) * sizeof(float); }
+    size_t report_bytes() const { return shape_.kv_heads * sizeof(cuda::HeadReport); }
+    void check_reports() const;
     uint32_t group() const { return query_heads_ / shape_.kv_heads; }
     /// Of a window: the first token of a run that is seen.
     static size_t first_seen(const wave::AttentionCall& call, int64_t position, size_t tokens);
@@ -101,6 +121,7 @@ class CudaAttention final : public wave::DeviceAttention {
     CudaMemory memory_;
     ClusterPages pages_;
     std::vector<Layer> layers_;
+    std::set<uint64_t> seen_; ///< what the layer sees that was stored last
     CudaCopies copies_;
     std::shared_ptr<wave::Pins> pins_;
     std::vector<std::vector<Choice>> choices_; ///< [kv_heads] in the order of the clusters

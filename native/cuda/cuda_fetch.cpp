@@ -24,16 +24,16 @@ void CudaAttention::prepare_pages(const AttentionCall& call) {
     step_.mass = mass_.as<float>();
 }
 
-void CudaAttention::fetch(Layer& layer, const AttentionCall& call) {
+void CudaAttention::fetch(const AttentionCall& call) {
     prepare_pages(call);
     fetched_.clear(), addresses_.clear(), moves_.clear();
     size_t tokens = 0, pages = 0;
     for (const auto& choices : choices_)
         for (const Choice& choice : choices)
-            if (layer.entries[choice.at] == ClusterPages::kAbsent)
+            if (choice.absent())
                 tokens += choice.tokens, pages += pages_for(choice.tokens);
             else
-                counters_.hits++, counters_.foreseen += pages_.use(layer.entries[choice.at]);
+                counters_.hits++, counters_.foreseen += pages_.use(*choice.entry);
     // Before anything is promised a page.
     reserve(lists_, pages * sizeof(void*), CudaMemory::kDevice);
     reserve(host_lists_, pages * sizeof(void*), CudaMemory::kPinned);
@@ -45,15 +45,15 @@ void CudaAttention::fetch(Layer& layer, const AttentionCall& call) {
     for (uint32_t head = 0; head < shape_.kv_heads; head++) {
         missing.clear();
         for (Choice& choice : choices_[head])
-            if (layer.entries[choice.at] == ClusterPages::kAbsent) missing.push_back(&choice);
-        if (!missing.empty()) fetch_head(layer, call, head, missing);
+            if (choice.absent()) missing.push_back(&choice);
+        if (!missing.empty()) fetch_head(call, head, missing);
     }
     place();
     copies_.start(moves_);
     counters_.evicted = pages_.evicted();
 }
 
-void CudaAttention::fetch_head(Layer& layer, const AttentionCall& call, uint32_t head,
+void CudaAttention::fetch_head(const AttentionCall& call, uint32_t head,
                                const std::vector<Choice*>& missing) {
     std::vector<wave::ClusterRef> wanted;
     for (const Choice* choice : missing)
@@ -70,17 +70,17 @@ void CudaAttention::fetch_head(Layer& layer, const AttentionCall& call, uint32_t
             late++;
             continue;
         }
-        cuda::Place* const place = layer.places + choice.at;
-        uint32_t* const entry = &layer.entries[choice.at];
-        const size_t first_page = addresses_.size();
-        find_pages(choice.tokens, rows, call.cache->rows());
+        const uint32_t* const own = rows;
         rows += choice.tokens;
+        if (!choice.absent()) continue; // its segment is shown twice: it has been found
+        const size_t first_page = addresses_.size();
+        find_pages(choice.tokens, own, call.cache->rows());
         void* page = nullptr;
-        if (pages_.admit(choice.tokens, {entry, place}, placings_)) {
-            page = pages_.address(*entry);
+        if (pages_.admit(choice.tokens, {choice.entry, choice.place}, placings_)) {
+            page = pages_.address(*choice.entry);
             move_pages(choice.tokens, first_page, page);
         }
-        fetched_.push_back({place, first_page, page});
+        fetched_.push_back({choice.place, first_page, page});
         counters_.staged += staging_ != nullptr;
     }
 }
@@ -88,27 +88,25 @@ void CudaAttention::fetch_head(Layer& layer, const AttentionCall& call, uint32_t
 /// Clusters that were ranked right below the choice come to the device while nothing else is on the bus, and
 /// in the place of none that the last two tokens used. Those that are not in RAM either are read from the
 /// disk.
-void CudaAttention::read_ahead(Layer& layer, const AttentionCall& call) {
+void CudaAttention::read_ahead(const Layer& layer, const AttentionCall& call) {
     if (!ahead_ || !copies_.idle()) return;
     addresses_.clear(), moves_.clear();
     std::vector<std::vector<Choice>> likely(shape_.kv_heads);
     size_t tokens = 0;
     for (uint32_t head = 0; head < shape_.kv_heads; head++) {
         list_choices(layer, call, head, host_likely_.as<uint32_t>() + head * layer.tile_count, likely[head]);
-        std::erase_if(likely[head],
-                      [&](const Choice& one) { return layer.entries[one.at] != ClusterPages::kAbsent; });
+        std::erase_if(likely[head], [](const Choice& one) { return !one.absent(); });
         for (const Choice& one : likely[head]) tokens += one.tokens;
     }
     if (tokens == 0) return;
     copies_.hold(*call.cache);
     staging_ = call.cache->pinned() ? nullptr : copies_.stage(tokens * shape_.slot_bytes());
     for (uint32_t head = 0; head < shape_.kv_heads; head++)
-        if (!likely[head].empty()) read_ahead(layer, call, head, likely[head]);
+        if (!likely[head].empty()) read_ahead(call, head, likely[head]);
     copies_.start(moves_);
 }
 
-void CudaAttention::read_ahead(Layer& layer, const AttentionCall& call, uint32_t head,
-                               const std::vector<Choice>& likely) {
+void CudaAttention::read_ahead(const AttentionCall& call, uint32_t head, const std::vector<Choice>& likely) {
     std::vector<wave::ClusterRef> wanted;
     for (const Choice& one : likely)
         wanted.push_back({call.wave[head * call.wave_count + one.run].number, one.cluster});
@@ -122,14 +120,14 @@ void CudaAttention::read_ahead(Layer& layer, const AttentionCall& call, uint32_t
             continue;
         }
         const Choice& one = likely[i];
-        cuda::Place* const place = layer.places + one.at;
-        uint32_t* const entry = &layer.entries[one.at];
-        if (!pages_.admit_ahead(one.tokens, {entry, place}, placings_, 2 * shape_.layers)) return;
-        const size_t first_page = addresses_.size();
-        find_pages(one.tokens, rows, call.cache->rows());
+        const uint32_t* const own = rows;
         rows += one.tokens;
-        move_pages(one.tokens, first_page, pages_.address(*entry));
-        put(placings_, {place, pages_.address(*entry), 0});
+        if (!one.absent()) continue; // as above
+        if (!pages_.admit_ahead(one.tokens, {one.entry, one.place}, placings_, 2 * shape_.layers)) return;
+        const size_t first_page = addresses_.size();
+        find_pages(one.tokens, own, call.cache->rows());
+        move_pages(one.tokens, first_page, pages_.address(*one.entry));
+        put(placings_, {one.place, pages_.address(*one.entry), 0});
         counters_.prefetched++;
     }
 }

@@ -1,4 +1,5 @@
-// What of a layer goes to the device once: exact runs, summaries, and the tail as it grows.
+// What of a layer goes to the device once: exact runs and summaries, and the tail as it grows. What is there
+// already when views change stays.
 #include "cuda_attention.h"
 
 #include <algorithm>
@@ -13,128 +14,195 @@ namespace {
 
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
-/// Parts of one piece of memory, each beginning at a multiple of 64 bytes.
-class Parts {
+/// Pieces of one block of memory, each beginning at a multiple of 64 bytes.
+class Pieces {
   public:
+    /// @returns where it will be, counted from the block's beginning
     size_t add(const void* from, size_t bytes) {
         const size_t at = bytes_;
-        parts_.push_back({at, from, bytes});
+        pieces_.push_back({at, from, bytes});
         bytes_ += (bytes + 63) / 64 * 64;
         return at;
     }
     size_t bytes() const { return bytes_; }
-    template <class Copy> void copy_to(uint8_t* base, Copy copy) const {
-        for (const Part& part : parts_) copy(base + part.at, part.from, part.bytes);
+    template <class Copy> void copy_to(const Buffer& block, Copy copy) const {
+        for (const Piece& piece : pieces_) copy(block.as<void>(piece.at), piece.from, piece.bytes);
     }
 
   private:
-    struct Part {
+    struct Piece {
         size_t at;
         const void* from;
         size_t bytes;
     };
-    std::vector<Part> parts_;
+    std::vector<Piece> pieces_;
     size_t bytes_ = 0;
 };
-
-/// The tiles of a head. Until there is memory, pointers are places in it, counted from nothing.
-struct HeadTiles {
-    std::vector<cuda::Tile> tiles;
-    std::vector<uint32_t> runs, firsts;
-};
-
-void add_summaries(HeadTiles& to, Parts& parts, const wave::Summaries& from, float bias, uint32_t run,
-                   bool fine, const wave::KvShape& shape) {
-    if (bias == -kInfinity || from.count == 0) return;
-    const size_t keys = parts.add(from.keys, from.count * shape.key_bytes());
-    const size_t values = parts.add(from.values, from.count * shape.value_bytes());
-    const size_t sizes = parts.add(from.log_sizes, from.count * sizeof(float));
-    for (uint32_t first = 0; first < from.count; first += kTileClusters) {
-        cuda::Tile tile{};
-        tile.keys = reinterpret_cast<const void*>(keys + first * shape.key_bytes());
-        tile.values = reinterpret_cast<const void*>(values + first * shape.value_bytes());
-        tile.log_sizes = reinterpret_cast<const float*>(sizes + first * sizeof(float));
-        tile.places = fine ? reinterpret_cast<const cuda::Place*>(1) : nullptr;
-        tile.count = std::min<uint32_t>(kTileClusters, from.count - first);
-        tile.bias = bias;
-        to.tiles.push_back(tile);
-        to.runs.push_back(run), to.firsts.push_back(first);
-    }
-}
-
-template <class T> void rebase(const T*& pointer, const uint8_t* base) {
-    pointer = reinterpret_cast<const T*>(base + reinterpret_cast<uintptr_t>(pointer));
-}
 
 } // namespace
 
 void CudaAttention::store(Layer& layer, const AttentionCall& call) {
-    Parts parts;
-    std::vector<HeadTiles> heads(shape_.kv_heads);
+    if (call.cache) call.cache->pin(pins_);
+    seen_.clear();
+    for (size_t i = 0; i < call.exact_count; i++) seen_.insert(call.exact[i].id);
+    for (size_t i = 0; i < call.wave_count; i++) seen_.insert(call.wave[i].run.id);
+    for (size_t i = 0; i < call.background_count; i++) seen_.insert(call.background[i].id);
+    drop_unseen(layer, seen_);
+    layer.table = {};
+    try {
+        for (size_t i = 0; i < call.exact_count; i++) store_slots(layer, call, i);
+        for (size_t i = 0; i < call.wave_count; i++)
+            store_summaries(layer, call.wave[i].run.id, [&](uint32_t head) {
+                const wave::Clusters& own = call.wave[head * call.wave_count + i].clusters;
+                return std::pair(own.fine, own.starts);
+            });
+        for (size_t i = 0; i < call.background_count; i++)
+            store_summaries(layer, call.background[i].id, [&](uint32_t head) {
+                const uint32_t* const none = nullptr;
+                return std::pair(call.background[head * call.background_count + i].whole, none);
+            });
+        list_tiles(layer, call);
+    } catch (const NoDeviceRoom&) {
+        drop_unseen(layer, {});
+        layer.table = {};
+        throw;
+    }
+    wait(); // what is copied from goes
+}
+
+void CudaAttention::store_slots(Layer& layer, const AttentionCall& call, size_t number) {
+    const uint64_t id = call.exact[number].id;
+    if (layer.parts.contains(id)) return;
+    Part part;
+    Pieces pieces;
+    std::vector<size_t> at;
+    for (uint32_t head = 0; head < shape_.kv_heads; head++) {
+        const wave::KvRun& run = call.exact[head * call.exact_count + number];
+        at.push_back(pieces.add(run.slots, run.tokens * shape_.slot_bytes()));
+    }
+    part.memory = room(pieces.bytes());
+    for (const size_t each : at) part.heads.push_back({.slots = part.memory.as<uint8_t>(each)});
+    pieces.copy_to(part.memory, [&](void* to, const void* from, size_t bytes) { store(to, from, bytes); });
+    layer.parts.emplace(id, std::move(part));
+}
+
+/// of(head): the summaries and, where clusters can be retrieved, where those begin.
+template <class Of> void CudaAttention::store_summaries(Layer& layer, uint64_t id, Of of) {
+    if (layer.parts.contains(id)) return;
+    Part part;
+    Pieces pieces;
+    struct At {
+        size_t keys, values, sizes;
+    };
+    std::vector<At> at;
+    std::vector<cuda::Place> places;
+    for (uint32_t head = 0; head < shape_.kv_heads; head++) {
+        const auto [summaries, starts] = of(head);
+        at.push_back({pieces.add(summaries.keys, summaries.count * shape_.key_bytes()),
+                      pieces.add(summaries.values, summaries.count * shape_.value_bytes()),
+                      pieces.add(summaries.log_sizes, summaries.count * sizeof(float))});
+        part.heads.push_back({.first = static_cast<uint32_t>(places.size())});
+        for (uint32_t c = 0; starts && c < summaries.count; c++)
+            places.push_back({nullptr, starts[c + 1] - starts[c], 0});
+    }
+    const size_t places_at = pieces.add(places.data(), places.size() * sizeof(cuda::Place));
+    part.memory = room(pieces.bytes());
+    for (uint32_t head = 0; head < shape_.kv_heads; head++) {
+        Part::Head& own = part.heads[head];
+        own.keys = part.memory.as<uint8_t>(at[head].keys);
+        own.values = part.memory.as<uint8_t>(at[head].values);
+        own.sizes = part.memory.as<float>(at[head].sizes);
+    }
+    part.places = part.memory.as<cuda::Place>(places_at);
+    part.entries.assign(places.size(), ClusterPages::kAbsent);
+    pieces.copy_to(part.memory, [&](void* to, const void* from, size_t bytes) { store(to, from, bytes); });
+    wait(); // for the places
+    layer.parts.emplace(id, std::move(part));
+}
+
+void CudaAttention::store(void* to, const void* from, size_t bytes) {
+    copy(to, from, bytes);
+    counters_.copied += bytes;
+}
+
+/// The order of the runs and what is hidden of them, over the parts that are there.
+void CudaAttention::list_tiles(Layer& layer, const AttentionCall& call) {
+    std::vector<std::vector<cuda::Tile>> tiles(shape_.kv_heads);
+    std::vector<std::vector<Origin>> origins(shape_.kv_heads);
     layer.exact.clear();
-    layer.tile_count = 0;
+    layer.cluster_pages = layer.largest_cluster = 0;
+    size_t most = 0;
     for (uint32_t head = 0; head < shape_.kv_heads; head++) {
         for (size_t i = 0; i < call.exact_count; i++) {
             const wave::KvRun& run = call.exact[head * call.exact_count + i];
-            const size_t at = parts.add(run.slots, run.tokens * shape_.slot_bytes());
             layer.exact.push_back(
-                {reinterpret_cast<const void*>(at), static_cast<uint32_t>(run.tokens), run.bias});
+                {layer.parts.at(run.id).heads[head].slots, static_cast<uint32_t>(run.tokens), run.bias});
         }
+        const auto add = [&](Part& part, const wave::Summaries& from, size_t skipped, float bias,
+                             uint32_t run) {
+            if (bias == -kInfinity) return;
+            const Part::Head& own = part.heads[head];
+            for (uint32_t first = 0; first < from.count; first += kTileClusters) {
+                const size_t at = skipped + first;
+                const bool fine = !part.entries.empty();
+                tiles[head].push_back({own.keys + at * shape_.key_bytes(),
+                                       own.values + at * shape_.value_bytes(), own.sizes + at,
+                                       fine ? part.places + own.first + at : nullptr,
+                                       std::min<uint32_t>(kTileClusters, from.count - first), bias});
+                origins[head].push_back({&part, own.first + static_cast<uint32_t>(at), run, first});
+            }
+        };
+        size_t pages = 0;
         for (uint32_t i = 0; i < call.wave_count; i++) {
             const wave::WaveRun& run = call.wave[head * call.wave_count + i];
-            add_summaries(heads[head], parts, run.clusters.fine, run.run.bias, i, true, shape_);
-        }
-        for (uint32_t i = 0; i < call.background_count; i++) {
-            const auto& [summaries, bias] = call.background[head * call.background_count + i];
-            add_summaries(heads[head], parts, summaries, bias, 0, false, shape_);
-        }
-        layer.tile_count = std::max(layer.tile_count, static_cast<int>(heads[head].tiles.size()));
-    }
-    const size_t tiles = shape_.kv_heads * layer.tile_count;
-    std::vector<cuda::Tile> all(tiles);
-    std::vector<cuda::Place> places(tiles * kTileClusters);
-    const size_t places_at = parts.add(places.data(), places.size() * sizeof(cuda::Place));
-    const size_t tiles_at = parts.add(all.data(), all.size() * sizeof(cuda::Tile));
-    if (call.cache) call.cache->pin(pins_);
-    layer.stored = {};
-    layer.stored = room(parts.bytes());
-    const auto* const base = layer.stored.as<uint8_t>();
-
-    layer.tiles = layer.stored.as<cuda::Tile>(tiles_at);
-    layer.places = layer.stored.as<cuda::Place>(places_at);
-    layer.origins.assign(tiles, {});
-    layer.entries.assign(tiles * kTileClusters, ClusterPages::kAbsent);
-    layer.cluster_pages = layer.largest_cluster = 0;
-    for (cuda::Run& run : layer.exact) {
-        const auto at = reinterpret_cast<uintptr_t>(run.slots);
-        run.slots = base + at;
-    }
-    for (uint32_t head = 0; head < shape_.kv_heads; head++) {
-        size_t pages = 0;
-        for (size_t t = 0; t < heads[head].tiles.size(); t++) {
-            const size_t number = head * layer.tile_count + t;
-            const uint32_t run = heads[head].runs[t], first = heads[head].firsts[t];
-            layer.origins[number] = {run, first};
-            cuda::Tile& tile = all[number] = heads[head].tiles[t];
-            tile.keys = base + reinterpret_cast<uintptr_t>(tile.keys);
-            tile.values = base + reinterpret_cast<uintptr_t>(tile.values);
-            rebase(tile.log_sizes, base);
-            if (!tile.places) continue;
-            tile.places = layer.places + number * kTileClusters;
-            const uint32_t* starts = call.wave[head * call.wave_count + run].clusters.starts + first;
-            for (uint32_t c = 0; c < tile.count; c++) {
-                cuda::Place& place = places[number * kTileClusters + c];
-                place = {nullptr, starts[c + 1] - starts[c], 0};
-                const size_t own = pages_for(place.tokens);
-                pages += own;
-                layer.largest_cluster = std::max(layer.largest_cluster, own);
+            add(layer.parts.at(run.run.id), run.clusters.fine, 0, run.run.bias, i);
+            for (uint32_t c = 0; c < run.clusters.fine.count; c++) {
+                const size_t own = pages_for(run.clusters.starts[c + 1] - run.clusters.starts[c]);
+                pages += own, layer.largest_cluster = std::max(layer.largest_cluster, own);
             }
         }
+        for (uint32_t i = 0; i < call.background_count; i++) {
+            const wave::CoarseRun& run = call.background[head * call.background_count + i];
+            const auto skipped = static_cast<size_t>(run.summaries.log_sizes - run.whole.log_sizes);
+            add(layer.parts.at(run.id), run.summaries, skipped, run.bias, 0);
+        }
         layer.cluster_pages = std::max(layer.cluster_pages, pages);
+        most = std::max(most, tiles[head].size());
     }
-    parts.copy_to(layer.stored.as<uint8_t>(),
-                  [&](uint8_t* to, const void* from, size_t bytes) { copy(to, from, bytes); });
-    wait(); // what is copied from goes
+    layer.tile_count = static_cast<int>(most);
+    layer.origins.clear();
+    std::vector<cuda::Tile> all;
+    for (uint32_t head = 0; head < shape_.kv_heads; head++) {
+        tiles[head].resize(most), origins[head].resize(most);
+        all.insert(all.end(), tiles[head].begin(), tiles[head].end());
+        layer.origins.insert(layer.origins.end(), origins[head].begin(), origins[head].end());
+    }
+    const size_t bytes = all.size() * sizeof(cuda::Tile);
+    layer.table = room(bytes);
+    store(layer.table.as<void>(), all.data(), bytes);
+    wait();
+}
+
+/// @returns whether there was any
+bool CudaAttention::drop_unseen(Layer& layer, const std::set<uint64_t>& seen) {
+    return std::erase_if(layer.parts, [&](const auto& each) {
+               const auto& [id, part] = each;
+               if (seen.contains(id)) return false;
+               for (const uint32_t entry : part.entries)
+                   if (entry != ClusterPages::kAbsent) pages_.release(entry);
+               const cuda::Place *const first = part.places, *const end = first + part.entries.size();
+               std::erase_if(placings_,
+                             [&](const auto& one) { return one.first >= first && one.first < end; });
+               return true;
+           }) > 0;
+}
+
+/// Of layers that nobody has asked for since views have changed.
+bool CudaAttention::drop_old(const std::set<uint64_t>& seen) {
+    bool dropped = false;
+    for (Layer& layer : layers_)
+        if (!layer.ready && !layer.refused) dropped = drop_unseen(layer, seen) || dropped;
+    return dropped;
 }
 
 void CudaAttention::copy_tail(Layer& layer, const AttentionCall& call) {

@@ -4,6 +4,7 @@
 #include "../wave/page_arena.h"
 #include "cuda_library.h"
 
+#include <atomic>
 #include <cstdint>
 #include <utility>
 
@@ -22,6 +23,8 @@ class CudaMemory {
     CudaMemory(const CudaLibrary& library, size_t cap) : library_(library), cap_(cap) {}
     const CudaLibrary& library() const { return library_; }
     size_t used() const { return used_; }
+    /// Of the device, by the whole process.
+    static size_t used_by_all() { return all_used(); }
 
     /// @returns null when there is no room
     void* take(size_t bytes, Kind kind) {
@@ -32,15 +35,20 @@ class CudaMemory {
             if (kind == kDevice) cap_ = used_;
             return nullptr;
         }
-        if (kind == kDevice) used_ += bytes;
+        if (kind == kDevice) used_ += bytes, all_used() += bytes;
         return memory;
     }
     void give(void* memory, size_t bytes, Kind kind) {
         library_.free(memory, kind == kPinned);
-        if (kind == kDevice) used_ -= bytes;
+        if (kind == kDevice) used_ -= bytes, all_used() -= bytes;
     }
 
   private:
+    static std::atomic<size_t>& all_used() {
+        static std::atomic<size_t> bytes{0};
+        return bytes;
+    }
+
     CudaLibrary library_;
     size_t cap_, used_ = 0;
 };

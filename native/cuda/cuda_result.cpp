@@ -15,25 +15,36 @@ constexpr float kInfinity = std::numeric_limits<float>::infinity();
 /// In the place of a slot: one of the tail, of which nobody keeps account.
 constexpr size_t kTail = SIZE_MAX;
 
-void CudaAttention::read_out(const Layer& layer, const AttentionCall& call) {
+void CudaAttention::read_out(const AttentionCall& call) {
     const size_t row = shape_.dk * sizeof(float);
-    copy(host_told_.as<void>(), told_.as<void>(), told_bytes());
+    copy(host_told_.as<void>(), told_.as<void>(), told_bytes() + report_bytes());
     for (uint32_t head = 0; step_.mass && head < shape_.kv_heads; head++) {
         size_t pages = 0;
-        each_page_run(layer, call, head, [&](size_t, size_t tokens, bool) { pages += pages_for(tokens); });
+        each_page_run(call, head, [&](size_t, size_t tokens, bool) { pages += pages_for(tokens); });
         const size_t first = static_cast<size_t>(head) * plan_.max_pages * kPageTokens;
         copy(host_mass_.as<float>() + first, step_.mass + first, pages * kPageTokens * sizeof(float));
     }
     wait();
+    check_reports();
     for (uint32_t head = 0; head < query_heads_; head++)
         std::memcpy(call.out + head * call.out_head_stride, host_told_.as<uint8_t>(head * row), row);
+}
+
+/// The mapping table is the device's, the entries are the host's: they must say the same.
+void CudaAttention::check_reports() const {
+    for (uint32_t head = 0; head < shape_.kv_heads; head++) {
+        const auto& report = host_told_.as<cuda::HeadReport>(told_bytes())[head];
+        const auto late = static_cast<size_t>(std::count_if(choices_[head].begin(), choices_[head].end(),
+                                                            [](const Choice& one) { return one.late; }));
+        if (report.overflow || report.chosen != choices_[head].size() || report.late != late)
+            throw CudaProblem("the device has attended to other clusters than it was told to");
+    }
 }
 
 /// visit(slot among the layer's exact and wave runs, tokens, whether retrieved) for what the list of pages
 /// holds, in its order; of the tail the slot is kTail.
 template <class Visit>
-void CudaAttention::each_page_run(const Layer& layer, const AttentionCall& call, uint32_t head,
-                                  Visit visit) const {
+void CudaAttention::each_page_run(const AttentionCall& call, uint32_t head, Visit visit) const {
     size_t slot = 0;
     for (int run = 0; run < plan_.runs; run++) {
         const cuda::Run& listed = runs_[head * plan_.runs + run];
@@ -51,7 +62,7 @@ void CudaAttention::each_page_run(const Layer& layer, const AttentionCall& call,
     }
 }
 
-void CudaAttention::account(const Layer& layer, const AttentionCall& call) {
+void CudaAttention::account(const AttentionCall& call) {
     size_t steady = call.tail[0].tokens, slots = 0;
     for (size_t run = 0; run < call.exact_count; run++) slots += call.exact[run].tokens;
     steady += slots;
@@ -62,7 +73,7 @@ void CudaAttention::account(const Layer& layer, const AttentionCall& call) {
             host_mass_.as<float>() + static_cast<size_t>(head) * plan_.max_pages * kPageTokens;
         float zones[wave::kZones] = {};
         size_t retrieved = 0, late = choices_[head].size();
-        each_page_run(layer, call, head, [&](size_t slot, size_t tokens, bool chosen) {
+        each_page_run(call, head, [&](size_t slot, size_t tokens, bool chosen) {
             float sum = 0;
             for (size_t t = 0; t < tokens; t++) {
                 sum += from[t];

@@ -82,7 +82,7 @@ void Session::reset(std::vector<wave::View> views) {
 }
 
 void Session::look(std::vector<wave::View> views) {
-    if (device_) device_->forget();
+    if (device_) device_->change_views();
     try {
         views_.set(shape_, std::move(views));
     } catch (const std::invalid_argument& error) {

@@ -163,8 +163,9 @@ void Attention::attend_background(const Pair& which, const Chunk& chunk, AttendB
     size_t first = 0;
     block.k_stride = shape_.dk, block.v_stride = shape_.dv;
     for (size_t i = 0; i < call_.background_count; i++) {
-        const auto& [summaries, bias] = background(which.head)[i];
-        if (bias == -kInfinity) continue; // as above
+        const CoarseRun& run = background(which.head)[i];
+        const Summaries& summaries = run.summaries;
+        if (run.bias == -kInfinity) continue; // as above
         const size_t begin = std::max(chunk.begin, first), end = std::min(chunk.end, first + summaries.count);
         const size_t at = begin - first;
         first += summaries.count;
@@ -173,7 +174,7 @@ void Attention::attend_background(const Pair& which, const Chunk& chunk, AttendB
         block.v = static_cast<const uint8_t*>(summaries.values) + at * shape_.value_bytes();
         block.keys = block.first_visible = static_cast<int>(end - begin);
         block.biases = summaries.log_sizes + at;
-        block.bias = bias;
+        block.bias = run.bias;
         kernels().attend(block);
     }
 }

@@ -80,6 +80,7 @@ void Background::copy(const KvShape& shape, const Segments& segments, WaveBuffer
         }
     }
     heads_ = std::move(heads);
+    id_ = new_identity();
     segments_ = segments;
 }
 
@@ -89,7 +90,8 @@ Summaries Background::Head::slice(const KvShape& shape, size_t begin, size_t end
 }
 
 CoarseRun Background::run(const Head& head, size_t begin, size_t end) const {
-    return {head.slice(shape_, head.first[begin], head.first[end]), biases_[begin]};
+    return {head.slice(shape_, head.first[begin], head.first[end]), biases_[begin],
+            head.slice(shape_, 0, head.first.back()), id_};
 }
 
 const std::vector<CoarseRun>& Background::layer(uint32_t layer) const {

@@ -37,6 +37,7 @@ class Background {
     Segments segments_;
     std::vector<float> biases_;                ///< per segment
     std::vector<Head> heads_;                  ///< [layers * kv_heads]
+    uint64_t id_ = 0;                          ///< of what they hold
     std::vector<std::vector<CoarseRun>> runs_; ///< per layer; none while hidden
 };
 

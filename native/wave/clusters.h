@@ -30,7 +30,9 @@ struct Summaries {
 /// Summaries that stand for segments as a whole.
 struct CoarseRun {
     Summaries summaries;
-    float bias = 0; ///< added to every attention logit; -infinity hides the run
+    float bias = 0;  ///< added to every attention logit; -infinity hides the run
+    Summaries whole; ///< all that lie together, of which the summaries are a part
+    uint64_t id = 0; ///< of the whole, see new_identity
 };
 
 /// The index of one layer and KV head. K and V of the segment lie cluster by cluster: cluster c is the slots

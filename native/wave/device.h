@@ -16,6 +16,7 @@ struct DeviceCounters {
     uint64_t evicted = 0;
     uint64_t prefetched = 0; ///< brought before they were chosen
     uint64_t foreseen = 0;   ///< of those, chosen later while they were there
+    uint64_t copied = 0;     ///< bytes of exact runs, summaries and tables of them
 };
 
 /// Not thread-safe.
@@ -23,8 +24,8 @@ class DeviceAttention {
   public:
     virtual ~DeviceAttention() = default;
 
-    /// The stored runs are other ones from now on, before the old ones go.
-    virtual void forget() = 0;
+    /// The stored runs may be other ones from now on, before the old ones go.
+    virtual void change_views() = 0;
     /// Of the tail only the first tokens are what they were.
     virtual void keep_tail(size_t tokens) = 0;
     /// Computes what Attention would of the same call. @returns false when it cannot; nothing is written then

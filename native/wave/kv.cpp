@@ -1,9 +1,15 @@
 #include "kv.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cstring>
 
 namespace wave {
+
+uint64_t new_identity() {
+    static std::atomic<uint64_t> last{0};
+    return ++last;
+}
 
 void KvTail::reserve(size_t n) {
     if (n <= capacity_) return;

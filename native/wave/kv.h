@@ -30,12 +30,16 @@ struct KvShape {
     bool operator==(const KvShape&) const = default;
 };
 
+/// @returns a number that nothing else in this process has: names what is in memory, for those who copy it
+uint64_t new_identity();
+
 /// The keys and values of `tokens` consecutive tokens for one layer and KV head.
 struct KvRun {
     const uint8_t* slots; ///< [tokens]; null where they are read from a file as they are needed
     size_t tokens;
     float bias = 0;       ///< added to every attention logit; -infinity hides the run
     int64_t position = 0; ///< of the first token; only told by sliding windows
+    uint64_t id = 0;      ///< of what is stored there, see new_identity
 };
 
 struct FreeDeleter {

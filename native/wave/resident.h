@@ -14,9 +14,10 @@ class ExactSlots {
 
     /// Reads them; throws as Segment does, and std::bad_alloc.
     ExactSlots(const Segment& segment, Layers layers);
-    KvRun run(size_t head) const { return {slots_[head].get(), tokens_}; }
+    KvRun run(size_t head) const { return {slots_[head].get(), tokens_, 0, 0, id_}; }
 
   private:
+    const uint64_t id_ = new_identity();
     size_t tokens_;
     std::vector<AlignedBytes> slots_; ///< [layers * kv_heads]; null where there are none
 };
@@ -38,11 +39,13 @@ class WaveIndex {
     KvRun exact(size_t head) const { return exact_.run(head); }
     const ClusterFile& file() const { return *file_; }
     uint32_t number() const { return number_; } ///< in the cache
+    uint64_t id() const { return id_; }
     BlockCache& cache() const { return cache_; }
     /// Of the cache, that all its clusters would take.
     size_t pages() const { return pages_; }
 
   private:
+    const uint64_t id_ = new_identity();
     BlockCache& cache_;
     AlignedBytes order_, fine_;
     ExactSlots exact_;

@@ -71,10 +71,11 @@ void Views::make_runs(uint32_t number) {
                 layer.exact.push_back(exact ? exact->run(head) : index->exact(head));
                 layer.exact.back().bias = view.bias, layer.exact.back().position = view.position;
             } else if (index)
-                layer.wave.push_back({{nullptr, view.segment->tokens(), view.bias, view.position},
-                                      index->clusters(head),
-                                      index->number(),
-                                      &index->file()});
+                layer.wave.push_back(
+                    {{nullptr, view.segment->tokens(), view.bias, view.position, index->id()},
+                     index->clusters(head),
+                     index->number(),
+                     &index->file()});
         }
 }
 

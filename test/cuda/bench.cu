@@ -77,6 +77,15 @@ double measured_bandwidth(cudaStream_t stream) {
     return 2.0 * bytes / us / 1e3;
 }
 
+/// What a copy from pinned memory of the host reaches, in GB/s.
+double measured_bus(cudaStream_t stream, const void* host, size_t bytes) {
+    char* const to = reserve<char>(bytes);
+    const double us =
+        time_of(stream, [&] { check(cudaMemcpyAsync(to, host, bytes, cudaMemcpyHostToDevice, stream)); });
+    check(cudaFree(to));
+    return bytes / us / 1e3;
+}
+
 } // namespace
 
 int main(int count, char** arguments) {
@@ -99,6 +108,7 @@ int main(int count, char** arguments) {
     __half *const cache = noise(pool, 1, 4), *host;
     check(cudaMallocHost(&host, pool * sizeof(__half)));
     check(cudaMemcpy(host, cache, pool * sizeof(__half), cudaMemcpyDeviceToHost));
+    const double bus = measured_bus(stream, host, std::min(pool * sizeof(__half), size_t{1} << 28));
     std::vector<Place> places(all);
     for (size_t i = 0; i < all; i++) {
         const bool hit = std::rand() % 100 < hit_percent;
@@ -150,13 +160,14 @@ int main(int count, char** arguments) {
 
     const double summaries = all * kD * 2.0, exact = (plan.budget + kSteady) * double{kHeads} * slot * 2;
     const double score_rate = summaries / score / 1e3, attend_rate = (summaries + exact) / attend / 1e3;
-    const bool misses = hit_percent < 100;
+    const double miss_rate = plan.budget * double{kHeads} * slot * 2 * (100 - hit_percent) / 100 / attend / 1e3;
     std::printf("{\"device\":\"%s\",\"clusters\":%d,\"hitPercent\":%d,\"copyGBs\":%.0f,\"us\":{\"score\":%."
                 "1f,\"rank\":%.1f,"
                 "\"select\":%.1f,\"pages\":%.1f,\"attend\":%.1f,\"merge\":%.1f,\"graphOf32Layers\":%.1f},"
-                "\"scoreShare\":%.2f,\"attendShare\":%.2f}\n",
+                "\"scoreShare\":%.2f,\"attendShare\":%.2f,\"busGBs\":%.1f,\"missShare\":%.2f}\n",
                 device.name, clusters, hit_percent, bandwidth, score, rank, select, pages, attend, merge,
-                all_layers, score_rate / bandwidth, attend_rate / bandwidth);
-    // At least 80 % of what copying reaches; with misses the bus decides.
-    return misses || (score_rate >= 0.8 * bandwidth && attend_rate >= 0.8 * bandwidth) ? 0 : 1;
+                all_layers, score_rate / bandwidth, attend_rate / bandwidth, bus, miss_rate / bus);
+    // At least 80 % of what copying reaches: in memory when all is there, over the bus when nothing is.
+    if (hit_percent == 100) return score_rate >= 0.8 * bandwidth && attend_rate >= 0.8 * bandwidth ? 0 : 1;
+    return hit_percent > 0 || miss_rate >= 0.8 * bus ? 0 : 1;
 }

@@ -3,126 +3,32 @@
  * Here the library is compiled for the emulator (native/kernels/cuda/emulator), so that nothing runs on a GPU.
  */
 import assert from 'node:assert/strict';
-import fs from 'node:fs';
-import os from 'node:os';
 import path from 'node:path';
-import { after, before, test } from 'node:test';
-import type { Budget, NativeModel, NativeSession, View } from '../../backend/engine/native.ts';
-import { loadAddon } from '../../backend/engine/native.ts';
-import { buildEmulatedLibrary } from '../cuda/driver.ts';
-import { TINY_MODELS, tinyModel, VOCABULARY } from '../fixtures/tiny-models.ts';
-import { createRandom } from '../reference/random.ts';
+import { test } from 'node:test';
+import type { NativeSession, View } from '../../backend/engine/native.ts';
+import { TINY_MODELS } from '../fixtures/tiny-models.ts';
+import {
+  addon,
+  answer,
+  assertSame,
+  BUDGET,
+  folder,
+  library,
+  load,
+  open,
+  randomTokens,
+  ROOM,
+  SEGMENT_TOKENS,
+  storeSegments,
+  type Answer,
+} from './device-answers.ts';
 
-process.env.REPOWAVE_NATIVE = path.resolve(import.meta.dirname, '../../dist/native/repowave.node');
-const addon = loadAddon();
-const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'repowave-device-'));
-after(() => fs.rmSync(folder, { recursive: true }));
-
-const SEGMENT_TOKENS = 640;
-const PROMPT_TOKENS = 30;
-const ANSWER_TOKENS = 12;
-const ROOM = 64 << 20;
-/** No KV head of the models' layers gets all that it looks at with this budget. */
-const BUDGET: Budget = { share: 0, tokens: 100, passTokens: 16384, estimate: true };
-
-let library = '';
-before(() => {
-  library = buildEmulatedLibrary();
-});
-
-const randomTokens = (seed: number, length: number): Int32Array => {
-  const { integer } = createRandom(seed);
-  return Int32Array.from({ length }, () => integer(0, VOCABULARY - 1));
-};
-
-const open = (model: NativeModel, bytes?: number): NativeSession =>
-  addon.createSession(model, {
-    threads: 2,
-    batch: 64,
-    ...(bytes === undefined ? {} : { cuda: { library, bytes } }),
-  });
-
-/** Stores three segments: to be seen whole, through the wave index, and in outline. */
-async function storeSegments(session: NativeSession): Promise<View[]> {
-  const views: View[] = [];
-  for (const [i, detail] of (['exact', 'wave', 'wave', 'coarse'] as const).entries()) {
-    session.reset([]);
-    await session.forward(randomTokens(20 + i, detail === 'exact' ? 50 : SEGMENT_TOKENS), 0, false);
-    const file = path.join(folder, `${i}.seg`);
-    await session.save(file, '{}');
-    const bias = detail === 'coarse' ? -1 : i === 2 ? -0.5 : 0;
-    views.push({ segment: addon.openSegment(file), detail, bias, position: 0 });
-  }
-  return views;
-}
-
-interface Answer {
-  tokens: number[];
-  logits: Float32Array[];
-  evidence: Float32Array[];
-  report: ReturnType<NativeSession['attentionReport']>;
-  device: ReturnType<NativeSession['device']>;
-}
-
-async function answer(session: NativeSession, views: View[], budget: Budget = BUDGET): Promise<Answer> {
-  session.reset(views);
-  session.setBudget(budget);
-  const prompt = randomTokens(30, PROMPT_TOKENS);
-  let next = await session.forward(prompt, SEGMENT_TOKENS, true);
-  session.startEvidence();
-  const [tokens, logits] = [[next], [] as Float32Array[]];
-  const say = async (token: number) => {
-    const position = SEGMENT_TOKENS + session.tailTokens;
-    next = await session.forward(Int32Array.of(token), position, true);
-    logits.push(session.logits());
-    tokens.push(next);
-  };
-  while (tokens.length < ANSWER_TOKENS) await say(next);
-  // Other words in the place of the last ones, and others that a pass of several tokens has computed.
-  session.truncate(session.tailTokens - 3);
-  await say(7);
-  session.truncate(session.tailTokens - 2);
-  await session.forward(Int32Array.of(1, 2, 3, 4), SEGMENT_TOKENS + session.tailTokens, false);
-  await say(8);
-  const evidence = session.takeEvidence();
-  return { tokens, logits, evidence, report: session.attentionReport(), device: session.device() };
-}
-
-function relativeError(actual: Float32Array, expected: Float32Array): number {
-  let [difference, norm] = [0, 0];
-  expected.forEach((value, i) => {
-    difference += (value - actual[i]!) ** 2;
-    norm += value ** 2;
-  });
-  return Math.sqrt(difference / norm);
-}
-
-function assertSame(actual: Answer, expected: Answer): void {
-  assert.deepEqual(actual.tokens, expected.tokens);
-  actual.logits.forEach((row, i) =>
-    assert.ok(relativeError(row, expected.logits[i]!) < 1e-3, `logits of step ${i}`),
-  );
-  actual.evidence.forEach((mass, i) =>
-    mass.forEach((own, token) =>
-      assert.ok(
-        Math.abs(own - expected.evidence[i]![token]!) < 1e-3,
-        `evidence of view ${i}, token ${token}`,
-      ),
-    ),
-  );
-  for (const what of ['zones', 'retrievedTokens', 'retrievedClusters'] as const)
-    assert.ok(relativeError(actual.report[what], expected.report[what]) < 1e-3, what);
-  const { steps, lateClusters, bytesPerStep } = expected.report;
-  assert.equal(actual.report.steps, steps);
-  assert.equal(actual.report.lateClusters, lateClusters);
-  assert.ok(Math.abs(actual.report.bytesPerStep / bytesPerStep - 1) < 1e-3, 'bytes of a step');
-}
+/** With heads of 64 clusters come into the device's memory by 1 MiB. */
+const CHUNK = 1 << 20;
 
 for (const { name, model: tiny } of TINY_MODELS) {
   test(`emulated: ${name}: answers on the device are those of the processor`, async () => {
-    const file = path.join(folder, 'model.gguf');
-    fs.writeFileSync(file, tinyModel(tiny));
-    const model = await addon.loadModel(file, () => undefined);
+    const model = await load(tiny);
     const processor = open(model);
     const views = await storeSegments(processor);
     const expected = await answer(processor, views);
@@ -153,13 +59,8 @@ for (const { name, model: tiny } of TINY_MODELS) {
   });
 }
 
-/** With heads of 64 clusters come into the device's memory by 1 MiB. */
-const CHUNK = 1 << 20;
-
 test('emulated: with less memory on the device clusters go for others, are read over the bus, or the processor attends', async () => {
-  const file = path.join(folder, 'model.gguf');
-  fs.writeFileSync(file, tinyModel({ architecture: 'qwen3', queryHeads: 4, kvHeads: 2, headSize: 64 }));
-  const model = await addon.loadModel(file, () => undefined);
+  const model = await load({ architecture: 'qwen3', queryHeads: 4, kvHeads: 2, headSize: 64 });
   const processor = open(model);
   const views = await storeSegments(processor);
   const budget = { ...BUDGET, tokens: 400 };
@@ -198,10 +99,8 @@ test('emulated: with less memory on the device clusters go for others, are read 
 });
 
 test('emulated: where memory cannot be pinned clusters are copied for the device to read', async () => {
-  const file = path.join(folder, 'model.gguf');
   // No other test has heads of 80, and so the same cache.
-  fs.writeFileSync(file, tinyModel({ architecture: 'qwen2', queryHeads: 2, kvHeads: 1, headSize: 80 }));
-  const model = await addon.loadModel(file, () => undefined);
+  const model = await load({ architecture: 'qwen2', queryHeads: 2, kvHeads: 1, headSize: 80 });
   const processor = open(model);
   const views = await storeSegments(processor);
   const expected = await answer(processor, views);
@@ -219,10 +118,71 @@ test('emulated: where memory cannot be pinned clusters are copied for the device
   model.close();
 });
 
+test('emulated: of views that change only what is new is copied', async () => {
+  const model = await load({ architecture: 'qwen2', queryHeads: 2, kvHeads: 1, headSize: 64 });
+  const processor = open(model);
+  const stored = await storeSegments(processor, ['wave', 'wave', 'wave', 'wave', 'wave']);
+  const device = open(model, ROOM);
+  const copiedBy = async (views: View[]) => {
+    const before = device.device();
+    const actual = await answer(device, views);
+    assertSame(actual, await answer(processor, views));
+    const { copied, hits, misses } = actual.device;
+    return {
+      copied: copied - before.copied,
+      hits: hits - before.hits,
+      misses: misses - before.misses,
+    };
+  };
+  const [a, b, c, d, e] = stored as [View, View, View, View, View];
+  const first = await copiedBy([a, b, c, d]);
+  // One of four: its index, and where the tiles of all lie now.
+  const exchanged = await copiedBy([a, b, c, e]);
+  assert.ok(exchanged.copied > first.copied / 4 && exchanged.copied < first.copied * 0.3);
+  assert.ok(exchanged.misses < first.misses * 0.75, 'clusters of the others are there still');
+  const again = await copiedBy([e, c, b, a]);
+  assert.ok(again.copied < first.copied * 0.05, 'the tiles alone');
+  assert.equal(again.misses, 0);
+  const gone = await copiedBy([d, d, a, b]);
+  assert.ok(gone.copied > first.copied / 4 && gone.copied < first.copied * 0.3);
+  device.close();
+  processor.close();
+  model.close();
+});
+
+test('emulated: clusters that went and cannot be had any more are estimated', async () => {
+  const model = await load({ architecture: 'qwen3', queryHeads: 4, kvHeads: 2, headSize: 64 });
+  const processor = open(model);
+  const views = await storeSegments(processor);
+  const { capacity } = addon.memory();
+  const device = open(model, (900 << 10) | CHUNK);
+  await answer(device, views, { ...BUDGET, tokens: 400 });
+  const before = device.device();
+  assert.ok(before.evicted > 0);
+  const { device: taken } = addon.memory();
+  assert.equal(taken, before.bytes);
+  // No room in RAM for any cluster: what is not on the device is nowhere but on the disk.
+  addon.setCapacity(1);
+  try {
+    device.startEvidence();
+    for (const token of [3, 4, 5, 6])
+      await device.forward(Int32Array.of(token), SEGMENT_TOKENS + device.tailTokens, true);
+  } finally {
+    addon.setCapacity(capacity);
+  }
+  const after = device.device();
+  assert.equal(after.problem, '');
+  assert.ok(after.calls > before.calls && after.hits > before.hits);
+  assert.ok(device.attentionReport().lateClusters > 0);
+  assert.ok(device.logits().every(Number.isFinite));
+  device.close();
+  assert.equal(addon.memory().device, 0);
+  processor.close();
+  model.close();
+});
+
 test('without a library, and for numbers that it has no kernels for, the processor attends', async () => {
-  const file = path.join(folder, 'model.gguf');
-  fs.writeFileSync(file, tinyModel({ architecture: 'qwen2', queryHeads: 2, kvHeads: 1, headSize: 64 }));
-  const model = await addon.loadModel(file, () => undefined);
+  const model = await load({ architecture: 'qwen2', queryHeads: 2, kvHeads: 1, headSize: 64 });
   const next = async (session: NativeSession) => {
     session.reset([]);
     await session.forward(randomTokens(40, 20), 0, false);
