@@ -132,11 +132,11 @@ void move_clusters(Memory& memory, const std::vector<Tile>& tiles, int slot_byte
     then(repowave_cuda_follow(nullptr, beside));
     then(repowave_cuda_place(memory.copy(placings), static_cast<int>(placings.size()), nullptr));
     if (error || cudaStreamSynchronize(nullptr) != cudaSuccess) std::exit(5);
-    repowave_cuda_end_stream(beside);
     for (const auto& [slots, bytes] : left) {
         const std::vector<char> nothing(bytes, '\xff');
         cudaMemcpyAsync(const_cast<void*>(slots), nothing.data(), bytes, cudaMemcpyHostToDevice, nullptr);
     }
+    repowave_cuda_end_stream(beside);
 }
 
 bool run_step() {

@@ -12,7 +12,7 @@ const cases = [
   randomCase(103, { headSize: 256, biases: true, waves: [70] }),
   randomCase(104, { headSize: 64, group: 1, waves: [3500], budget: 3000, late: false }),
 ];
-for (const { step } of cases) step.mass = true;
+for (const { step } of cases) step.mass = step.moves = true;
 
 for (const [what, name, flags] of [
   ['races with nothing', 'emulated-tsan', SANITIZERS.tsan],

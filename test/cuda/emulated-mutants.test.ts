@@ -37,6 +37,21 @@ const MUTANTS: [what: string, file: string, from: string, to: string, n?: number
   ['overwrites sums of pages that others still read', 'pages.cuh', SYNC, '', 2],
   ['reads sums of pages that are not there yet', 'pages.cuh', SYNC, ''],
   ['writes more pages than there is room for', 'pages.cuh', 'needed == 0 || at + needed <= room', 'true'],
+  [
+    'takes pages that lie apart for neighbours',
+    'pages.cuh',
+    'scattered ? static_cast',
+    'false ? static_cast',
+  ],
+  ['moves all but the last of a cluster', 'tiers.cuh', 'i < parts;', 'i + 1 < parts;'],
+  ['places one cluster too many', 'tiers.cuh', 'if (i >= count) return;', 'if (i > count) return;'],
+  ['forgets how clusters lie', 'tiers.cuh', 'placing.place->scattered = placing.scattered;', ''],
+  [
+    'does not wait for copies',
+    'library.cu',
+    'error = cudaStreamWaitEvent(static_cast<cudaStream_t>(stream), done, 0);',
+    'error = cudaSuccess;',
+  ],
   ['loses clusters that are late', 'pages.cuh', '~(1u << cluster % kTileClusters)', '~0u'],
   [
     'reads one token too many',
@@ -96,6 +111,7 @@ const cases = [
   }),
   randomCase(4, { headSize: 64, group: 1, waves: [3500], budget: 3000, late: false, format: 'f16' }),
 ];
+for (const { step } of cases) step.moves = true;
 /** The sanitizers are slow. */
 const few = cases.slice(0, 3);
 /** Budgets that end within and between clusters, for one schedule. */
