@@ -6,7 +6,7 @@ import { figuresOf, withFigures, type Bench, type Compare } from './figures.ts';
 
 const bench: Bench = {
   ...{ device: 'a device', clusters: 65536, hitPercent: 93, copyGBs: 3000 },
-  ...{ us: { score: 50.5, attend: 70 }, scoreShare: 0.834, attendShare: 0.5 },
+  ...{ us: { score: 50.5, attend: 70 }, scoreShare: 0.834, attendShare: 0.5, missShare: 0.07 },
 };
 const compare: Compare = {
   ...{ what: 'compare', device: 'a device', torch: '2', tokens: 1048576, batch: 8, budget: 20971 },
@@ -28,7 +28,7 @@ describe('figures of a GPU as docs/cuda.md prints them', () => {
       text,
       /\| 1048576 \| 8 \| 0\.5 \(0\.4 … 0\.9\) \| fast: 5 \(4 … 6\) \| 10 \| 20971 \| 0\.01 \|/,
     );
-    assert.match(text, /\| 65536 \| 93 % \| 50\.5 \| 70 \| 83 % \| 50 % \|/);
+    assert.match(text, /\| 65536 \| 93 % \| 50\.5 \| 70 \| 83 % \| 50 % \| 7 % \|/);
   });
 
   test('what was not run is said, and has no figure', () => {

@@ -16,6 +16,8 @@ export interface Bench {
   us: Record<string, number>;
   scoreShare: number;
   attendShare: number;
+  /** Of what a copy over the bus reaches, as attention reads what is not on the device. */
+  missShare: number;
 }
 
 /** A line of compare.py. */
@@ -75,10 +77,11 @@ function kernels(figures: readonly Bench[]): string {
       ...names.map((name) => `${name}, µs`),
       'score, of copying',
       'attend, of copying',
+      'misses, of the bus',
     ],
-    ...figures.map(({ clusters, hitPercent, us, scoreShare, attendShare }) => [
+    ...figures.map(({ clusters, hitPercent, us, scoreShare, attendShare, missShare }) => [
       ...[clusters, `${hitPercent} %`, ...names.map((name) => us[name] ?? '–')],
-      ...[scoreShare, attendShare].map((share) => `${Math.round(100 * share)} %`),
+      ...[scoreShare, attendShare, missShare].map((share) => `${Math.round(100 * share)} %`),
     ]),
   ]);
 }

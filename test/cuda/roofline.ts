@@ -19,6 +19,8 @@ const PRODUCT_FLOPS = 2 * 16 * 16 * 8;
 const REACHED = 0.85;
 /** Share of retrieved clusters that are on the GPU: RetroInfer's mean (section 4.3: 0.79 to 0.94). */
 const HITS = 0.93;
+/** A cluster that is missed is read by the step that misses it, and copied for the next one. */
+const CROSSINGS = 2;
 /** Data sheets: memory and bus in bytes a second, dense half-precision products with sums in 32 bits. */
 const CARDS = [
   { name: 'RTX 4090', memory: 1008e9, flops: 165e12, bus: 32e9 },
@@ -77,7 +79,7 @@ function print(kernels: Kernel[], tokens: number): void {
     );
     const parts = [
       layer * MODEL.layers,
-      ((1 - HITS) * retrieved * MODEL.layers) / (REACHED * bus),
+      (CROSSINGS * (1 - HITS) * retrieved * MODEL.layers) / (REACHED * bus),
       MODEL.weightBytes / (REACHED * memory),
     ].map((seconds) => 1000 * seconds);
     const [attention, misses, weights, sum] = [...parts, parts.reduce((a, b) => a + b)].map((ms) =>

@@ -35,6 +35,9 @@ interface Cache {
     wait: boolean,
   ): { rows: Uint32Array; missing: Uint32Array; data: Uint8Array };
   prefetch(head: number, refs: Uint32Array): void;
+  foresee(head: number, refs: Uint32Array): { rows: Uint32Array; missing: Uint32Array; data: Uint8Array };
+  pin(most: number): void;
+  pinned(): number;
 }
 
 const addon = createRequire(import.meta.url)(
@@ -279,6 +282,26 @@ test('what was read ahead is a hit, and costs nothing more', async () => {
   assert.equal(cache.counters().foreseen, 120);
 });
 
+test('who looks ahead gets the rows that are there, which stay, and counts nothing; the rest is read ahead', async () => {
+  const segment = makeSegment('foresee', 14, [range(10).map(() => 16)]);
+  const cache = new addon.Cache(SLOT, 10 * cost(SLOT));
+  const id = add(cache, segment);
+  cache.beginStep();
+  cache.acquire(0, refsOf(id, [2, 5]), true);
+  cache.endStep();
+  const before = cache.counters();
+  cache.beginStep();
+  const { missing, data } = cache.foresee(0, refsOf(id, [1, 2, 5]));
+  assert.deepEqual([...missing], [0]);
+  assert.ok(Buffer.concat([slotsOf(segment, 0, 2), slotsOf(segment, 0, 5)]).equals(data));
+  await until(() => cache.counters().prefetched === 1);
+  const { hits, misses, late } = cache.counters();
+  assert.deepEqual({ hits, misses, late }, { hits: before.hits, misses: before.misses, late: before.late });
+  // Room for five: the two that were handed out make none for others.
+  assert.equal(cache.acquire(0, refsOf(id, [6, 7, 8, 9]), true).missing.length, 1);
+  assert.equal(cache.foresee(0, refsOf(id, [2, 5])).missing.length, 0);
+});
+
 test('a request that is overtaken is dropped; those of other heads are not', async () => {
   const segment = makeSegment('overtaken', 8, [range(9).map(() => 8), range(9).map(() => 8)]);
   const cache = new addon.Cache(SLOT, 100 * cost(SLOT));
@@ -384,4 +407,24 @@ test('a segment that is removed leaves its pages and its number to others, and n
   const { data, missing } = cache.acquire(0, refsOf(id, range(30)), true);
   assert.equal(missing.length, 0);
   assert.ok(two.bytes.subarray(64).equals(data));
+});
+
+test('pages are pinned as they come and go, or none when the system refuses some', () => {
+  const slot = 4096; // a page of the cache is a number of the system's
+  const bytes = (pages: number) => pages * PAGE_SLOTS * slot;
+  const cache = new addon.Cache(slot, 100 * cost(slot));
+  assert.equal(cache.pinned(), -1);
+  cache.pin(bytes(1000));
+  assert.equal(cache.pinned(), bytes(100));
+  for (const pages of [300, 250, 40, 0, 500]) {
+    cache.setCapacity(pages * cost(slot));
+    assert.equal(cache.pinned(), bytes(pages));
+  }
+  cache.setCapacity(1001 * cost(slot));
+  assert.equal(cache.pinned(), -1);
+  cache.setCapacity(200 * cost(slot));
+  cache.pin(bytes(100));
+  assert.equal(cache.pinned(), -1);
+  cache.pin(bytes(200));
+  assert.equal(cache.pinned(), bytes(200));
 });

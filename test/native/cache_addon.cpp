@@ -3,6 +3,7 @@
 #include "wave/checksum.h"
 
 #include <cstring>
+#include <map>
 #include <memory>
 #include <napi.h>
 #include <string>
@@ -32,6 +33,22 @@ wave::KvShape shape_of(size_t slot_bytes) {
     return {1, 1, d, d, wave::DType::f16};
 }
 
+/// Counts what is pinned, and refuses what goes beyond a limit.
+struct CountedPins final : wave::Pins {
+    explicit CountedPins(size_t most) : most(most) {}
+    bool pin(void* memory, size_t bytes) override {
+        if (this->bytes + bytes > most) return false;
+        pieces[memory] = bytes, this->bytes += bytes;
+        return true;
+    }
+    void unpin(void* memory) override {
+        bytes -= pieces.at(memory);
+        pieces.erase(memory);
+    }
+    size_t most, bytes = 0;
+    std::map<void*, size_t> pieces;
+};
+
 /// A file with its index, which it keeps.
 struct OwnFile {
     std::vector<std::vector<uint32_t>> starts, checksums;
@@ -49,7 +66,9 @@ class Cache : public Napi::ObjectWrap<Cache> {
                             InstanceMethod<&Cache::counters>("counters"),
                             InstanceMethod<&Cache::begin_step>("beginStep"),
                             InstanceMethod<&Cache::end_step>("endStep"), InstanceMethod<&Cache::acquire>("acquire"),
-                            InstanceMethod<&Cache::prefetch>("prefetch")});
+                            InstanceMethod<&Cache::prefetch>("prefetch"),
+                            InstanceMethod<&Cache::foresee>("foresee"), InstanceMethod<&Cache::pin>("pin"),
+                            InstanceMethod<&Cache::pinned>("pinned")});
     }
     /// new Cache(slotBytes, capacity)
     explicit Cache(const Napi::CallbackInfo& call)
@@ -113,15 +132,33 @@ class Cache : public Napi::ObjectWrap<Cache> {
     Napi::Value acquire(const Napi::CallbackInfo& call) {
         const std::vector<wave::ClusterRef> list = refs(call[1]);
         cache_.acquire(*step_, number(call[0]), list.data(), list.size(), call[2].As<Napi::Boolean>(), acquired_);
+        return acquired(call.Env());
+    }
+    /// foresee(head, [segment, cluster …]): the same
+    Napi::Value foresee(const Napi::CallbackInfo& call) {
+        const std::vector<wave::ClusterRef> list = refs(call[1]);
+        cache_.foresee(*step_, number(call[0]), list.data(), list.size(), acquired_);
+        return acquired(call.Env());
+    }
+    Napi::Value acquired(Napi::Env env) const {
         std::vector<uint8_t> data(acquired_.rows.size() * cache_.slot_bytes());
         for (size_t i = 0; i < acquired_.rows.size(); i++)
             std::memcpy(data.data() + i * cache_.slot_bytes(),
                         cache_.rows() + acquired_.rows[i] * cache_.slot_bytes(), cache_.slot_bytes());
-        Napi::Object result = Napi::Object::New(call.Env());
-        result["rows"] = array_of(call.Env(), acquired_.rows);
-        result["missing"] = array_of(call.Env(), acquired_.missing);
-        result["data"] = array_of(call.Env(), data);
+        Napi::Object result = Napi::Object::New(env);
+        result["rows"] = array_of(env, acquired_.rows);
+        result["missing"] = array_of(env, acquired_.missing);
+        result["data"] = array_of(env, data);
         return result;
+    }
+    /// pin(most bytes)
+    void pin(const Napi::CallbackInfo& call) {
+        pins_ = std::make_shared<CountedPins>(size_of(call[0]));
+        cache_.pin(pins_);
+    }
+    /// Bytes, or -1 when the cache has given up.
+    Napi::Value pinned(const Napi::CallbackInfo& call) {
+        return Napi::Number::New(call.Env(), cache_.pinned() ? static_cast<double>(pins_->bytes) : -1);
     }
     /// prefetch(head, [segment, cluster …])
     void prefetch(const Napi::CallbackInfo& call) {
@@ -129,6 +166,7 @@ class Cache : public Napi::ObjectWrap<Cache> {
         cache_.prefetch(number(call[0]), list.data(), list.size());
     }
 
+    std::shared_ptr<CountedPins> pins_;
     wave::BlockCache cache_;
     std::unique_ptr<wave::BlockCache::Step> step_;
     wave::BlockCache::Acquired acquired_;

@@ -22,6 +22,8 @@ export const ROOM = 64 << 20;
 /** No KV head of the models' layers gets all that it looks at with this budget. */
 export const BUDGET: Budget = { share: 0, tokens: 100, passTokens: 16384, estimate: true };
 
+/** On a GPU copies take their time, so that what has come ahead is not the same in every run. */
+export const emulated = process.env.REPOWAVE_CUDA_LIBRARY === undefined;
 export let library = '';
 before(() => {
   library = buildEmulatedLibrary();

@@ -12,6 +12,7 @@ import {
   answer,
   assertSame,
   BUDGET,
+  emulated,
   folder,
   library,
   load,
@@ -48,7 +49,7 @@ for (const { name, model: tiny } of TINY_MODELS) {
     assert.ok(misses > 0 && hits > 0);
     assert.equal(evicted, 0);
     // The buffer in RAM is taken for too small to read ahead where only few layers have an index.
-    if (!name.startsWith('gemma3')) assert.ok(prefetched > 0 && foreseen > 0, 'read ahead');
+    if (emulated && !name.startsWith('gemma3')) assert.ok(prefetched > 0 && foreseen > 0, 'read ahead');
     assert.ok(foreseen <= prefetched && foreseen <= hits);
     // Once more: nothing of the first answer is taken for what is now.
     assertSame(await answer(device, [...views].reverse()), await answer(processor, [...views].reverse()));
@@ -98,25 +99,29 @@ test('emulated: with less memory on the device clusters go for others, are read 
   model.close();
 });
 
-test('emulated: where memory cannot be pinned clusters are copied for the device to read', async () => {
-  // No other test has heads of 80, and so the same cache.
-  const model = await load({ architecture: 'qwen2', queryHeads: 2, kvHeads: 1, headSize: 80 });
-  const processor = open(model);
-  const views = await storeSegments(processor);
-  const expected = await answer(processor, views);
-  Object.assign(process.env, { REPOWAVE_EMULATED_PINNABLE: '4096', REPOWAVE_EMULATED_STREAMS: 'late' });
-  const device = open(model, ROOM);
-  const actual = await answer(device, views);
-  delete process.env.REPOWAVE_EMULATED_PINNABLE;
-  delete process.env.REPOWAVE_EMULATED_STREAMS;
-  assertSame(actual, expected);
-  const { hits, misses, staged } = actual.device;
-  assert.ok(hits > 0 && misses > 0);
-  assert.equal(staged, misses);
-  processor.close();
-  device.close();
-  model.close();
-});
+test(
+  'emulated: where memory cannot be pinned clusters are copied for the device to read',
+  { skip: !emulated },
+  async () => {
+    // No other test has heads of 80, and so the same cache.
+    const model = await load({ architecture: 'qwen2', queryHeads: 2, kvHeads: 1, headSize: 80 });
+    const processor = open(model);
+    const views = await storeSegments(processor);
+    const expected = await answer(processor, views);
+    Object.assign(process.env, { REPOWAVE_EMULATED_PINNABLE: '4096', REPOWAVE_EMULATED_STREAMS: 'late' });
+    const device = open(model, ROOM);
+    const actual = await answer(device, views);
+    delete process.env.REPOWAVE_EMULATED_PINNABLE;
+    delete process.env.REPOWAVE_EMULATED_STREAMS;
+    assertSame(actual, expected);
+    const { hits, misses, staged } = actual.device;
+    assert.ok(hits > 0 && misses > 0);
+    assert.equal(staged, misses);
+    processor.close();
+    device.close();
+    model.close();
+  },
+);
 
 test('emulated: of views that change only what is new is copied', async () => {
   const model = await load({ architecture: 'qwen2', queryHeads: 2, kvHeads: 1, headSize: 64 });
@@ -139,10 +144,10 @@ test('emulated: of views that change only what is new is copied', async () => {
   // One of four: its index, and where the tiles of all lie now.
   const exchanged = await copiedBy([a, b, c, e]);
   assert.ok(exchanged.copied > first.copied / 4 && exchanged.copied < first.copied * 0.3);
-  assert.ok(exchanged.misses < first.misses * 0.75, 'clusters of the others are there still');
+  if (emulated) assert.ok(exchanged.misses < first.misses * 0.75, 'clusters of the others are there still');
   const again = await copiedBy([e, c, b, a]);
   assert.ok(again.copied < first.copied * 0.05, 'the tiles alone');
-  assert.equal(again.misses, 0);
+  if (emulated) assert.equal(again.misses, 0);
   const gone = await copiedBy([d, d, a, b]);
   assert.ok(gone.copied > first.copied / 4 && gone.copied < first.copied * 0.3);
   device.close();
