@@ -138,8 +138,7 @@ class CudaAttention final : public wave::DeviceAttention {
     std::vector<Fetched> fetched_;
     std::vector<const void*> addresses_; ///< of their pages
     std::vector<cuda::Move> moves_;
-    uint8_t* staging_ =
-        nullptr; ///< where the next cluster goes that cannot be read in its place; null: all can
+    uint8_t* staging_ = nullptr; ///< where the next cluster is copied to; null: it is read in its place
 
     // Of the step under way. What begins with host is pinned.
     cuda::Plan plan_{};
