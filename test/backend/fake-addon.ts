@@ -132,7 +132,8 @@ class Session implements NativeSession {
   }
 
   device(): DeviceReport {
-    return { problem: '', calls: 0, refused: 0, hits: 0, misses: 0, evicted: 0, bytes: 0 };
+    const clusters = { hits: 0, misses: 0, staged: 0, evicted: 0, prefetched: 0, foreseen: 0 };
+    return { problem: '', calls: 0, refused: 0, ...clusters, copied: 0, bytes: 0 };
   }
 
   probe(tokens: Int32Array): Promise<void> {
@@ -301,6 +302,7 @@ export function memory(): NativeMemory {
       late: 0,
       damaged: 0,
       bytesRead: 100 * passes,
+      device: 0,
     },
   };
 }
