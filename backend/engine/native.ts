@@ -11,6 +11,8 @@ import type { KvForm } from '../protocol.ts';
 export type NativeErrorCode =
   | 'ModelCorrupt'
   | 'ModelUnsupported'
+  /** The weights cannot be on the GPU; without one they may load. */
+  | 'GpuProblem'
   | 'OutOfMemory'
   | 'Cancelled'
   | 'SegmentCorrupt'
@@ -22,6 +24,8 @@ export type NativeErrorCode =
 export interface NativeModelInfo {
   architecture: string;
   description: string;
+  /** The name of the GPU that has the weights; empty when the processor has. */
+  gpu: string;
   layers: number;
   queryHeads: number;
   kvHeads: number;
@@ -263,7 +267,8 @@ export interface NativeAddon {
   readonly llamaVersion: string;
   /** Looks for an NVIDIA GPU, each time anew. */
   cuda(): CudaReport;
-  loadModel(path: string, onProgress: (share: number) => void): Promise<NativeModel>;
+  /** @param plugin one of llama.cpp's, such as `libggml-cuda.so`: all weights go to its first GPU */
+  loadModel(path: string, onProgress: (share: number) => void, plugin?: string): Promise<NativeModel>;
   createSession(model: NativeModel, options: SessionOptions): NativeSession;
   /** Bytes that {@link NativeMemory} may take in all; half of the machine's memory until it is called. */
   setCapacity(bytes: number): void;

@@ -8,16 +8,6 @@
 namespace repowave {
 namespace {
 
-/// Functions of ggml's CPU backend are only to be had by name: it is a plug-in.
-template <class F> F cpu_function(const char* name) {
-    ggml_backend_dev_t device = ggml_backend_dev_by_type(GGML_BACKEND_DEVICE_TYPE_CPU);
-    if (!device) throw std::runtime_error("ggml has no CPU backend for this processor");
-    auto* found =
-        reinterpret_cast<F>(ggml_backend_reg_get_proc_address(ggml_backend_dev_backend_reg(device), name));
-    if (!found) throw std::runtime_error(std::string("ggml's CPU backend lacks ") + name);
-    return found;
-}
-
 wave::KvShape with_type(wave::KvShape shape, wave::DType type) {
     shape.type = type;
     return shape;
@@ -30,7 +20,7 @@ constexpr size_t kEvidenceLayers = 4;
 } // namespace
 
 void Session::Deleter::operator()(ggml_threadpool* pool) const {
-    cpu_function<void (*)(ggml_threadpool*)>("ggml_threadpool_free")(pool);
+    reinterpret_cast<void (*)(ggml_threadpool*)>(cpu_function("ggml_threadpool_free"))(pool);
 }
 
 Session::Session(std::shared_ptr<const Model> model, const SessionParams& params)
@@ -61,13 +51,17 @@ Session::Session(std::shared_ptr<const Model> model, const SessionParams& params
         return self->cancelled_.load() || self->probed_.load();
     };
     c.abort_callback_data = this;
-    context_.reset(llama_init_from_model(model_->get(), c));
-    if (!context_) throw std::runtime_error("llama.cpp cannot make a context: " + llama_error());
-    cells_ = llama_n_ctx(context_.get());
-
     // Without a pool of its own the context starts threads for every graph.
     ggml_threadpool_params pool = ggml_threadpool_params_default(params.threads);
-    pool_.reset(cpu_function<ggml_threadpool* (*)(ggml_threadpool_params*)>("ggml_threadpool_new")(&pool));
+    pool_.reset(reinterpret_cast<ggml_threadpool* (*)(ggml_threadpool_params*)>(
+        cpu_function("ggml_threadpool_new"))(&pool));
+    AttentionDevice* const device = model_->attention_device();
+    if (device) device->set_threads(pool_.get());
+    context_.reset(llama_init_from_model(model_->get(), c));
+    const std::string problem = "llama.cpp cannot make a context: " + llama_error();
+    if (!context_ && device) throw GpuProblem(problem);
+    if (!context_) throw std::runtime_error(problem);
+    cells_ = llama_n_ctx(context_.get());
     llama_attach_threadpool(context_.get(), pool_.get(), pool_.get());
     sampler_.reset(llama_sampler_init_greedy());
     reset({});

@@ -56,6 +56,7 @@ WeightMatmul::WeightMatmul(const WeightFile& file, int threads)
 
 bool WeightMatmul::takes(const ggml_tensor* node) {
     const ggml_tensor *weights = node->src[0], *x = node->src[1];
+    if (!ggml_backend_buffer_is_host(node->buffer)) return false; // a GPU's
     if (!kernels_ || x->ne[1] < kFewestTokens || !is_matrix_of_floats(x) || !is_matrix_of_floats(node))
         return false;
     if (!format_of(weights->type) || weights->ne[1] % wave::kPanelRows || ggml_n_dims(weights) > 2)
