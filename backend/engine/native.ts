@@ -164,6 +164,11 @@ export interface DeviceReport {
   evicted: number;
   /** Taken of its memory. */
   bytes: number;
+  /**
+   * With weights and attention on one GPU: of single tokens, the queries, K, V and results that went through the host's
+   * memory all the same.
+   */
+  throughHost: number;
 }
 
 /** One step, means over layers and heads: the share of the mass per zone, and clusters retrieved. */
@@ -261,14 +266,24 @@ export interface CudaReport {
   devices: { name: string; totalBytes: number; freeBytes: number; capability: string; usable: boolean }[];
 }
 
+/** Where all weights of a model go. */
+export interface GpuWeights {
+  /** One of llama.cpp's, such as `libggml-cuda.so`: its first GPU. */
+  plugin: string;
+  /**
+   * Whether sessions attend on the same GPU ({@link SessionOptions.cuda}): queries, K and V then stay in its memory. Else
+   * they go through the host's.
+   */
+  shared: boolean;
+}
+
 export interface NativeAddon {
   /** What the kernels run on: avx512-vnni (with products of weights), avx512, avx2 or scalar. */
   readonly isa: string;
   readonly llamaVersion: string;
   /** Looks for an NVIDIA GPU, each time anew. */
   cuda(): CudaReport;
-  /** @param plugin one of llama.cpp's, such as `libggml-cuda.so`: all weights go to its first GPU */
-  loadModel(path: string, onProgress: (share: number) => void, plugin?: string): Promise<NativeModel>;
+  loadModel(path: string, onProgress: (share: number) => void, gpu?: GpuWeights): Promise<NativeModel>;
   createSession(model: NativeModel, options: SessionOptions): NativeSession;
   /** Bytes that {@link NativeMemory} may take in all; half of the machine's memory until it is called. */
   setCapacity(bytes: number): void;

@@ -96,7 +96,12 @@ Napi::Value load_model(const Napi::CallbackInfo& call) {
     std::string path = call[0].As<Napi::String>();
     using Progress = Napi::ThreadSafeFunction;
     Progress progress = Progress::New(call.Env(), call[1].As<Napi::Function>(), "load progress", 0, 1);
-    std::string plugin = call[2].IsString() ? call[2].As<Napi::String>() : std::string();
+    std::string plugin;
+    bool shared = false;
+    if (call[2].IsObject()) {
+        plugin = call[2].As<Napi::Object>().Get("plugin").As<Napi::String>();
+        shared = call[2].As<Napi::Object>().Get("shared").As<Napi::Boolean>();
+    }
     auto model = std::make_shared<std::shared_ptr<const Model>>();
     return Task::start(
         call.Env(), call.This().As<Napi::Object>(),
@@ -110,7 +115,8 @@ Napi::Value load_model(const Napi::CallbackInfo& call) {
                     callback.Call({Napi::Number::New(env, share)});
                 });
             };
-            *model = std::make_shared<Model>(path, report, plugin.empty() ? nullptr : open_gpu(plugin));
+            ggml_backend_dev_t gpu = plugin.empty() ? nullptr : open_gpu(plugin);
+            *model = std::make_shared<Model>(path, report, gpu, shared);
         },
         [model](Napi::Env env) { return ModelWrap::wrap(env, *model); },
         [progress]() mutable { progress.Release(); });

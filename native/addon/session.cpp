@@ -249,6 +249,7 @@ Napi::Value SessionWrap::device(const Napi::CallbackInfo& call) {
     set("calls", counters.calls), set("refused", counters.refused);
     set("hits", counters.hits), set("misses", counters.misses), set("evicted", counters.evicted);
     set("bytes", device ? device->bytes() : 0);
+    set("throughHost", idle(call.Env()).through_host());
     return result;
 }
 

@@ -32,11 +32,13 @@ void* cpu_function(const char* name) {
 /// What is not set here is as the processor's.
 struct AttentionDevice::Device : ggml_backend_device {
     ggml_backend_dev_t gpu;
+    bool shared;
     ggml_threadpool* pool = nullptr;
 
     static const Device* of(ggml_backend_dev_t device) { return static_cast<const Device*>(device); }
 
-    explicit Device(ggml_backend_dev_t gpu) : ggml_backend_device(*processor()), gpu(gpu) {
+    Device(ggml_backend_dev_t gpu, bool shared)
+        : ggml_backend_device(*processor()), gpu(gpu), shared(shared) {
         iface.get_name = iface.get_description = [](ggml_backend_dev_t) { return kName; };
         iface.get_memory = [](ggml_backend_dev_t, size_t* free, size_t* total) { *free = *total = 0; };
         // Others come behind GPUs, and would get nothing.
@@ -50,11 +52,13 @@ struct AttentionDevice::Device : ggml_backend_device {
             return ggml_backend_dev_host_buffer_type(of(device)->gpu);
         };
         iface.get_buffer_type = [](ggml_backend_dev_t device) {
+            if (of(device)->shared) return ggml_backend_dev_buffer_type(of(device)->gpu);
             ggml_backend_buffer_type_t pinned = ggml_backend_dev_host_buffer_type(of(device)->gpu);
             return pinned ? pinned : ggml_backend_cpu_buffer_type();
         };
-        iface.supports_buft = [](ggml_backend_dev_t, ggml_backend_buffer_type_t type) {
-            return ggml_backend_buft_is_host(type);
+        iface.supports_buft = [](ggml_backend_dev_t device, ggml_backend_buffer_type_t type) {
+            return ggml_backend_buft_is_host(type) ||
+                   (of(device)->shared && type == ggml_backend_dev_buffer_type(of(device)->gpu));
         };
         iface.supports_op = [](ggml_backend_dev_t, const ggml_tensor* node) {
             return node->op == GGML_OP_FLASH_ATTN_EXT ||
@@ -70,18 +74,22 @@ struct AttentionDevice::Device : ggml_backend_device {
     }
 };
 
-AttentionDevice::AttentionDevice(ggml_backend_dev_t gpu) {
+AttentionDevice::AttentionDevice(ggml_backend_dev_t gpu, bool shared) {
     // The first number of either, in every release.
     const int theirs = ggml_backend_dev_backend_reg(processor())->api_version;
     if (theirs != GGML_BACKEND_API_VERSION)
         throw std::runtime_error("llama.cpp's libraries are of another release");
-    device_ = std::make_unique<Device>(gpu);
+    device_ = std::make_unique<Device>(gpu, shared);
 }
 
 AttentionDevice::~AttentionDevice() = default;
 
 ggml_backend_dev_t AttentionDevice::get() const {
     return device_.get();
+}
+
+bool AttentionDevice::is_shared() const {
+    return device_->shared;
 }
 
 void AttentionDevice::set_threads(ggml_threadpool* pool) {

@@ -61,13 +61,14 @@ ggml_backend_dev_t open_gpu(const std::string& plugin) {
     throw GpuProblem("llama.cpp's part for GPUs finds none");
 }
 
-Model::Model(const std::string& path, const std::function<void(float)>& on_progress, ggml_backend_dev_t gpu)
+Model::Model(const std::string& path, const std::function<void(float)>& on_progress, ggml_backend_dev_t gpu,
+             bool shared)
     : gpu_(gpu), weight_file_(path) {
     llama_model_params params = llama_model_default_params();
     std::array<ggml_backend_dev_t, 3> devices{};
     std::vector<float> shares(llama_max_devices());
     if (gpu) {
-        attention_device_ = std::make_unique<AttentionDevice>(gpu);
+        attention_device_ = std::make_unique<AttentionDevice>(gpu, shared);
         devices = {attention_device_->get(), gpu};
         shares[1] = 1;
         params.tensor_split = shares.data();

@@ -48,9 +48,11 @@ struct ChatMessage {
 
 class Model {
   public:
-    /// Blocks while loading; `on_progress` gets a share from 0 to 1. @param gpu null, or where all weights
-    /// go. Throws ModelCorrupt, ModelUnsupported; GpuProblem, also for a file that is at fault.
-    Model(const std::string& path, const std::function<void(float)>& on_progress, ggml_backend_dev_t gpu);
+    /// Blocks while loading; `on_progress` gets a share from 0 to 1. @param gpu null, or where all weights go
+    /// @param shared see AttentionDevice. Throws ModelCorrupt, ModelUnsupported; GpuProblem, also for a file
+    /// that is at fault.
+    Model(const std::string& path, const std::function<void(float)>& on_progress, ggml_backend_dev_t gpu,
+          bool shared);
     ~Model();
     Model(const Model&) = delete;
     Model& operator=(const Model&) = delete;

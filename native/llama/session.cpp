@@ -27,8 +27,10 @@ Session::Session(std::shared_ptr<const Model> model, const SessionParams& params
     : model_(std::move(model)), shape_(with_type(model_->kv_shape(), params.kv_type)), batch_(params.batch),
       threads_(params.threads), packed_(params.packed), buffer_(params.buffer), tail_(shape_),
       attention_(shape_, model_->query_heads(), params.threads),
-      matmul_(model_->weight_file(), params.threads), views_(buffer_), tail_runs_(shape_.kv_heads),
-      layers_(shape_.layers), insight_(shape_, model_->query_heads()) {
+      shared_(model_->attention_device() && model_->attention_device()->is_shared()),
+      host_tail_(shape_.layers), host_sinks_(shape_.layers), matmul_(model_->weight_file(), params.threads),
+      views_(buffer_), tail_runs_(shape_.kv_heads), layers_(shape_.layers),
+      insight_(shape_, model_->query_heads()) {
     for (uint32_t layer = 0; layer < shape_.layers; layer++)
         for (const Role role : {Role::store_keys, Role::store_values, Role::attend})
             hooks_.push_back({this, layer, role});
@@ -41,7 +43,7 @@ Session::Session(std::shared_ptr<const Model> model, const SessionParams& params
     c.n_seq_max = 1;
     c.n_threads = c.n_threads_batch = params.threads;
     c.flash_attn_type = LLAMA_FLASH_ATTN_TYPE_ENABLED;
-    c.offload_kqv = false;
+    c.offload_kqv = shared_;
     c.no_perf = true;
     c.swa_full = false;
     c.cb_eval = on_node;
@@ -111,6 +113,7 @@ llama_token Session::forward(const std::vector<llama_token>& tokens, int positio
 void Session::run_batch(const llama_token* tokens, int count, int position, bool sample) {
     tail_.reserve(tail_.tokens() + count);
     if (device_) device_->keep_tail(tail_.tokens());
+    for (size_t& tokens : host_tail_) tokens = std::min(tokens, tail_.tokens());
     batch_tokens_ = count;
     batch_position_ = position;
     sampling_ = sample;
@@ -188,6 +191,7 @@ void Session::save(const std::string& path, const std::string& meta) {
     settings.threads = threads_;
     settings.packed = packed_;
     for (const LayerFacts& layer : layers_) settings.without_index.push_back(layer.window > 0);
+    for (uint32_t layer = 0; layer < shape_.layers; layer++) bring_tail(layer, tail_.tokens());
     save_seconds_ = wave::write_segment(path, tail_, meta, settings);
 }
 

@@ -25,6 +25,9 @@ const ROOM = 64 << 20;
 /** No KV head of the models' layers gets all that it looks at with this budget. */
 const BUDGET: Budget = { share: 0, tokens: 100, passTokens: 16384, estimate: true };
 
+/** Weights on a GPU whose memory is the host's: that of the library for the emulator is too. */
+const fakeGpu = path.resolve(import.meta.dirname, '../../build/native/fake_gpu.so');
+
 let library = '';
 before(() => {
   library = buildEmulatedLibrary();
@@ -97,28 +100,28 @@ function relativeError(actual: Float32Array, expected: Float32Array): number {
   return Math.sqrt(difference / norm);
 }
 
-function assertSame(actual: Answer, expected: Answer): void {
+function assertSame(actual: Answer, expected: Answer, tolerance = 1e-3): void {
   assert.deepEqual(actual.tokens, expected.tokens);
   actual.logits.forEach((row, i) =>
-    assert.ok(relativeError(row, expected.logits[i]!) < 1e-3, `logits of step ${i}`),
+    assert.ok(relativeError(row, expected.logits[i]!) < tolerance, `logits of step ${i}`),
   );
   actual.evidence.forEach((mass, i) =>
     mass.forEach((own, token) =>
       assert.ok(
-        Math.abs(own - expected.evidence[i]![token]!) < 1e-3,
+        Math.abs(own - expected.evidence[i]![token]!) < tolerance,
         `evidence of view ${i}, token ${token}`,
       ),
     ),
   );
   for (const what of ['zones', 'retrievedTokens', 'retrievedClusters'] as const)
-    assert.ok(relativeError(actual.report[what], expected.report[what]) < 1e-3, what);
+    assert.ok(relativeError(actual.report[what], expected.report[what]) < tolerance, what);
   const { steps, lateClusters, bytesPerStep } = expected.report;
   assert.equal(actual.report.steps, steps);
   assert.equal(actual.report.lateClusters, lateClusters);
-  assert.ok(Math.abs(actual.report.bytesPerStep / bytesPerStep - 1) < 1e-3);
+  assert.ok(Math.abs(actual.report.bytesPerStep / bytesPerStep - 1) < tolerance);
 }
 
-for (const { name, model: tiny } of TINY_MODELS) {
+for (const { name, model: tiny, tolerance } of TINY_MODELS) {
   test(`emulated: ${name}: answers on the device are those of the processor`, async () => {
     const file = path.join(folder, 'model.gguf');
     fs.writeFileSync(file, tinyModel(tiny));
@@ -143,11 +146,79 @@ for (const { name, model: tiny } of TINY_MODELS) {
     // Once more: nothing of the first answer is taken for what is now.
     assertSame(await answer(device, [...views].reverse()), await answer(processor, [...views].reverse()));
 
-    processor.close();
-    device.close();
-    model.close();
+    // With the weights there too nothing of a single token goes through the host, but what the processor attends to:
+    // queries, new K and V, and the result.
+    const onGpu = await addon.loadModel(file, () => undefined, { plugin: fakeGpu, shared: true });
+    const shared = open(onGpu, ROOM);
+    const there = await answer(shared, views);
+    assertSame(there, expected, tolerance);
+    assert.equal(there.device.problem, '');
+    assert.equal(there.device.calls, actual.device.calls);
+    assert.equal(there.device.throughHost, 3 * there.device.refused);
+
+    for (const each of [processor, device, shared, model, onGpu]) each.close();
   });
 }
+
+/** @returns how many graphs the fake GPU computes for one token, and the next one */
+async function graphsOfToken(session: NativeSession): Promise<[graphs: number, token: number]> {
+  session.reset([]);
+  await session.forward(randomTokens(40, 20), 0, false);
+  const log = path.join(folder, 'graphs');
+  fs.writeFileSync(log, '');
+  process.env.FAKE_GPU_LOG = log;
+  const token = await session.forward(randomTokens(41, 1), 20, true);
+  delete process.env.FAKE_GPU_LOG;
+  return [fs.statSync(log).size, token];
+}
+
+test('emulated: weights on the GPU: attention interrupts it once a layer, and its K and V can be stored', async () => {
+  const file = path.join(folder, 'model.gguf');
+  fs.writeFileSync(file, tinyModel({ architecture: 'qwen3', queryHeads: 4, kvHeads: 2, headSize: 64 }));
+  const model = await addon.loadModel(file, () => undefined);
+  const processor = open(model);
+  const [none, expected] = await graphsOfToken(processor);
+  assert.equal(none, 0);
+  /** What the processor makes of what was stored. */
+  const look = async (session: NativeSession): Promise<Float32Array> => {
+    const file = path.join(folder, 'tail.seg');
+    await session.save(file, '{}');
+    const segment = addon.openSegment(file);
+    processor.reset([{ segment, detail: 'exact', bias: 0, position: 0 }]);
+    await processor.forward(randomTokens(42, 1), 21, true);
+    return processor.logits();
+  };
+  const logits = await look(processor);
+  for (const [shared, room] of [
+    [false, undefined],
+    [false, ROOM],
+    [true, undefined],
+    [true, 1 << 10],
+    [true, ROOM],
+  ] as const) {
+    const onGpu = await addon.loadModel(file, () => undefined, { plugin: fakeGpu, shared });
+    assert.equal(onGpu.info.gpu, 'fake GPU');
+    const session = open(onGpu, room);
+    assert.deepEqual(await graphsOfToken(session), [onGpu.info.layers + 1, expected]);
+    assert.ok(relativeError(await look(session), logits) < 1e-3);
+    for (const each of [session, onGpu]) each.close();
+  }
+  for (const each of [processor, model]) each.close();
+});
+
+test('emulated: a GPU without room for the weights, or for what a session needs, is a problem of the GPU', async () => {
+  const file = path.join(folder, 'model.gguf');
+  fs.writeFileSync(file, tinyModel({ architecture: 'qwen3', queryHeads: 4, kvHeads: 2, headSize: 64 }));
+  const load = () => addon.loadModel(file, () => undefined, { plugin: fakeGpu, shared: true });
+  process.env.FAKE_GPU_BYTES = '1000';
+  await assert.rejects(load, { code: 'GpuProblem', message: /allocate/ });
+  delete process.env.FAKE_GPU_BYTES;
+  const model = await load();
+  process.env.FAKE_GPU_BYTES = '1000';
+  assert.throws(() => open(model), { code: 'GpuProblem' });
+  delete process.env.FAKE_GPU_BYTES;
+  model.close();
+});
 
 /** With heads of 64 clusters come into the device's memory by 1 MiB. */
 const CHUNK = 1 << 20;

@@ -24,7 +24,8 @@ const vulkan = path.resolve(
   import.meta.dirname,
   '../../node_modules/@node-llama-cpp/linux-x64-vulkan/bins/linux-x64-vulkan/libggml-vulkan.so',
 );
-const load = (plugin?: string): Promise<NativeModel> => addon.loadModel(modelFile, () => undefined, plugin);
+const load = (plugin?: string): Promise<NativeModel> =>
+  addon.loadModel(modelFile, () => undefined, plugin === undefined ? undefined : { plugin, shared: false });
 const open = (model: NativeModel): NativeSession => addon.createSession(model, { threads: 2, batch: 64 });
 
 /** Why nothing can be tried here; empty when it can. */
