@@ -100,28 +100,28 @@ function relativeError(actual: Float32Array, expected: Float32Array): number {
   return Math.sqrt(difference / norm);
 }
 
-function assertSame(actual: Answer, expected: Answer, tolerance = 1e-3): void {
+function assertSame(actual: Answer, expected: Answer): void {
   assert.deepEqual(actual.tokens, expected.tokens);
   actual.logits.forEach((row, i) =>
-    assert.ok(relativeError(row, expected.logits[i]!) < tolerance, `logits of step ${i}`),
+    assert.ok(relativeError(row, expected.logits[i]!) < 1e-3, `logits of step ${i}`),
   );
   actual.evidence.forEach((mass, i) =>
     mass.forEach((own, token) =>
       assert.ok(
-        Math.abs(own - expected.evidence[i]![token]!) < tolerance,
+        Math.abs(own - expected.evidence[i]![token]!) < 1e-3,
         `evidence of view ${i}, token ${token}`,
       ),
     ),
   );
   for (const what of ['zones', 'retrievedTokens', 'retrievedClusters'] as const)
-    assert.ok(relativeError(actual.report[what], expected.report[what]) < tolerance, what);
+    assert.ok(relativeError(actual.report[what], expected.report[what]) < 1e-3, what);
   const { steps, lateClusters, bytesPerStep } = expected.report;
   assert.equal(actual.report.steps, steps);
   assert.equal(actual.report.lateClusters, lateClusters);
-  assert.ok(Math.abs(actual.report.bytesPerStep / bytesPerStep - 1) < tolerance);
+  assert.ok(Math.abs(actual.report.bytesPerStep / bytesPerStep - 1) < 1e-3);
 }
 
-for (const { name, model: tiny, tolerance } of TINY_MODELS) {
+for (const { name, model: tiny } of TINY_MODELS) {
   test(`emulated: ${name}: answers on the device are those of the processor`, async () => {
     const file = path.join(folder, 'model.gguf');
     fs.writeFileSync(file, tinyModel(tiny));
@@ -151,7 +151,8 @@ for (const { name, model: tiny, tolerance } of TINY_MODELS) {
     const onGpu = await addon.loadModel(file, () => undefined, { plugin: fakeGpu, shared: true });
     const shared = open(onGpu, ROOM);
     const there = await answer(shared, views);
-    assertSame(there, expected, tolerance);
+    // Quantised weights are multiplied by llama.cpp there, and by us on the processor.
+    assertSame(there, tiny.formats ? await answer(open(onGpu), views) : expected);
     assert.equal(there.device.problem, '');
     assert.equal(there.device.calls, actual.device.calls);
     assert.equal(there.device.throughHost, 3 * there.device.refused);
