@@ -153,6 +153,8 @@ export interface AttentionReport {
 
 /** What the device of a session did since the session began. */
 export interface DeviceReport {
+  /** Its name; empty without one. */
+  name: string;
   /** Why it is not used, or not any more; empty while all is well, and without one. */
   problem: string;
   /** Attention of one token of one layer: done on the device, and left to the processor all the same. */
@@ -258,6 +260,8 @@ export interface NativeMemory {
 
 /** What was found for the CUDA kernels (native/addon/cuda.h). */
 export interface CudaReport {
+  /** The library of the kernels, whether or not it is there. */
+  library: string;
   /** The newest CUDA that the driver knows: 13000 is 13.0; 0 when it was not asked. */
   driver: number;
   /** Why there are no devices; empty when there are. */
@@ -281,8 +285,8 @@ export interface NativeAddon {
   /** What the kernels run on: avx512-vnni (with products of weights), avx512, avx2 or scalar. */
   readonly isa: string;
   readonly llamaVersion: string;
-  /** Looks for an NVIDIA GPU, each time anew. */
-  cuda(): CudaReport;
+  /** Looks for an NVIDIA GPU, each time anew. @param library in place of `librepowave_cuda.so` beside the addon */
+  cuda(library?: string): CudaReport;
   loadModel(path: string, onProgress: (share: number) => void, gpu?: GpuWeights): Promise<NativeModel>;
   createSession(model: NativeModel, options: SessionOptions): NativeSession;
   /** Bytes that {@link NativeMemory} may take in all; half of the machine's memory until it is called. */

@@ -74,8 +74,10 @@ std::string own_directory() {
 }
 
 Napi::Value cuda(const Napi::CallbackInfo& call) {
-    const CudaReport report = find_cuda(own_directory());
+    const CudaReport report = find_cuda(call[0].IsString() ? call[0].As<Napi::String>().Utf8Value()
+                                                           : own_directory() + "/librepowave_cuda.so");
     Napi::Object result = Napi::Object::New(call.Env());
+    result["library"] = report.library;
     result["driver"] = report.driver;
     result["problem"] = report.problem;
     Napi::Array devices = Napi::Array::New(call.Env());

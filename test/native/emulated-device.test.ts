@@ -9,6 +9,7 @@ import path from 'node:path';
 import { after, before, test } from 'node:test';
 import type { Budget, NativeModel, NativeSession, View } from '../../backend/engine/native.ts';
 import { loadAddon } from '../../backend/engine/native.ts';
+import { Engine } from '../../backend/engine/engine.ts';
 import { buildEmulatedLibrary } from '../cuda/driver.ts';
 import { TINY_MODELS, tinyModel, VOCABULARY } from '../fixtures/tiny-models.ts';
 import { createRandom } from '../reference/random.ts';
@@ -205,6 +206,34 @@ test('emulated: weights on the GPU: attention interrupts it once a layer, and it
     for (const each of [session, onGpu]) each.close();
   }
   for (const each of [processor, model]) each.close();
+});
+
+test('emulated: the engine takes all that is there, and goes on without what fails', async (t) => {
+  const file = path.join(folder, 'model.gguf');
+  fs.writeFileSync(file, tinyModel({ architecture: 'qwen3', queryHeads: 4, kvHeads: 2, headSize: 64 }));
+  t.after(() => {
+    for (const name of ['REPOWAVE_CUDA', 'REPOWAVE_GPU', 'FAKE_GPU_BYTES']) delete process.env[name];
+  });
+  const told = async (environment: Record<string, string>) => {
+    Object.assign(process.env, environment);
+    const engine = new Engine(path.join(folder, 'store'), 2);
+    const wish = { mode: 'auto', bytes: ROOM } as const;
+    const runner = await engine.load({ path: file, name: 'm', identity: 'm' }, 'f16', wish, () => undefined);
+    const { gpu } = runner.memory();
+    await engine.close();
+    return gpu;
+  };
+  const all = await told({ REPOWAVE_CUDA: library, REPOWAVE_GPU: fakeGpu });
+  assert.equal(all, 'weights on fake GPU, attention on emulated');
+  assert.match(
+    (await told({ FAKE_GPU_BYTES: '1000' }))!,
+    /^weights on the CPU, attention on emulated: .*alloc/,
+  );
+  // Enough for each part of the weights, not for what a session needs.
+  assert.match(
+    (await told({ FAKE_GPU_BYTES: String(fs.statSync(file).size) }))!,
+    /^weights on the CPU, attention on emulated: llama.cpp cannot make a context/,
+  );
 });
 
 test('emulated: a GPU without room for the weights, or for what a session needs, is a problem of the GPU', async () => {
