@@ -1,5 +1,7 @@
 #include "cuda.h"
 
+#include "../cuda/self_test.h"
+
 #include <dlfcn.h>
 #include <filesystem>
 
@@ -28,6 +30,7 @@ OpenDevice open_device(const std::string& path, size_t bytes, const wave::KvShap
     const cuda::Device device = cuda_devices(library, driver).front();
     if (!device.usable) throw CudaProblem("there are no CUDA kernels for this device");
     if (bytes == 0) bytes = device.free_bytes / 5 * 4;
+    test_device(library, bytes, shape, query_heads);
     return {std::make_unique<CudaAttention>(library, bytes, shape, query_heads), device.name};
 }
 
