@@ -60,7 +60,7 @@ void CudaAttention::run(Layer& layer, const AttentionCall& call) {
         store(layer, call);
         layer.ready = true, layer.refused = false;
     }
-    copy_tail(layer, call);
+    copy_tail(layer, call.tail);
     prepare(layer, call);
     choose(layer, call);
     fetch(layer, call);
@@ -122,21 +122,24 @@ void CudaAttention::prepare(const Layer& layer, const AttentionCall& call) {
     const size_t listed = runs_.size() * sizeof(cuda::Run);
     reserve(host_given_, q + sinks + listed, CudaMemory::kPinned);
     reserve(given_, q + sinks + listed, CudaMemory::kDevice);
-    for (uint32_t head = 0; head < query_heads_; head++)
+    for (uint32_t head = 0; !call.on_device && head < query_heads_; head++)
         std::memcpy(host_given_.as<uint8_t>(head * row), call.q + head * call.q_head_stride, row);
     if (call.sinks) std::memcpy(host_given_.as<void>(q), call.sinks, sinks);
     std::memcpy(host_given_.as<void>(q + sinks), runs_.data(), listed);
-    copy(given_.as<void>(), host_given_.as<void>(), q + sinks + listed);
+    const size_t from = call.on_device ? q : 0;
+    copy(given_.as<void>(from), host_given_.as<void>(from), q + sinks + listed - from);
 
     reserve(told_, told_bytes() + heads * sizeof(cuda::HeadReport), CudaMemory::kDevice);
     reserve(host_told_, told_bytes(), CudaMemory::kPinned);
     reserve(bits_, heads * layer.tile_count * sizeof(uint32_t), CudaMemory::kDevice);
     reserve(host_bits_, heads * layer.tile_count * sizeof(uint32_t), CudaMemory::kPinned);
     step_ = {};
-    step_.q = given_.as<float>(), step_.tiles = layer.tiles;
+    step_.q = call.on_device ? reinterpret_cast<const float*>(call.q) : given_.as<float>();
+    step_.tiles = layer.tiles;
     step_.sinks = call.sinks ? given_.as<float>(q) : nullptr;
     step_.runs = given_.as<cuda::Run>(q + sinks);
-    step_.out = told_.as<float>(), step_.lse = told_.as<float>(q);
+    step_.out = call.on_device ? reinterpret_cast<float*>(call.out) : told_.as<float>();
+    step_.lse = told_.as<float>(q);
     step_.coarse = call.records ? told_.as<float>(q + sinks) : nullptr;
     step_.reports = told_.as<cuda::HeadReport>(told_bytes());
     step_.bits = bits_.as<uint32_t>();

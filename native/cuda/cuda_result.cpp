@@ -17,7 +17,9 @@ constexpr size_t kTail = SIZE_MAX;
 
 void CudaAttention::read_out(const Layer& layer, const AttentionCall& call) {
     const size_t row = shape_.dk * sizeof(float);
-    copy(host_told_.as<void>(), told_.as<void>(), told_bytes());
+    const size_t from = call.on_device ? query_heads_ * row : 0;
+    if (!call.on_device || call.records)
+        copy(host_told_.as<void>(from), told_.as<void>(from), told_bytes() - from);
     for (uint32_t head = 0; step_.mass && head < shape_.kv_heads; head++) {
         size_t pages = 0;
         each_page_run(layer, call, head, [&](size_t, size_t tokens, bool) { pages += pages_for(tokens); });
@@ -25,7 +27,7 @@ void CudaAttention::read_out(const Layer& layer, const AttentionCall& call) {
         copy(host_mass_.as<float>() + first, step_.mass + first, pages * kPageTokens * sizeof(float));
     }
     wait();
-    for (uint32_t head = 0; head < query_heads_; head++)
+    for (uint32_t head = 0; !call.on_device && head < query_heads_; head++)
         std::memcpy(call.out + head * call.out_head_stride, host_told_.as<uint8_t>(head * row), row);
 }
 

@@ -60,6 +60,7 @@ WeightMatmul::WeightMatmul(const WeightFile& file, int threads)
 
 bool WeightMatmul::takes(const ggml_tensor* node) {
     const ggml_tensor *weights = node->src[0], *x = node->src[1];
+    if (!ggml_backend_buffer_is_host(node->buffer)) return false; // a GPU's
     if (!kernels_ || !is_matrix_of_floats(x) || !is_matrix_of_floats(node)) return false;
     const auto format = format_of(weights->type);
     if (!format || weights->ne[1] % wave::kPanelRows || ggml_n_dims(weights) > 2) return false;

@@ -4,7 +4,7 @@
 using namespace repowave::cuda;
 
 extern "C" __attribute__((visibility("default"))) int repowave_cuda_devices(Device* to, int room, int* driver) {
-    *driver = 13000;
+    *driver = 13010;
     if (room > 0) *to = {"emulated", 1 << 30, 1 << 30, 9, 0, 1};
     return 1;
 }
