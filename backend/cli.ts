@@ -14,6 +14,7 @@ import {
   PruneRequest,
   StoreRequest,
   TOKEN_VARIABLE,
+  type GpuMode,
   type KvForm,
   type Mode,
   type RepositoryParams,
@@ -37,7 +38,8 @@ interface RepositoryOptions extends JsonOption {
   mode?: Mode;
   kv?: KvForm;
   ram?: string;
-  gpu?: string;
+  gpu?: GpuMode;
+  gpuMemory?: string;
   disk?: string;
   focus: string[];
   include: string[];
@@ -94,7 +96,13 @@ function repositoryOptions(command: Command): Command {
       ).choices(['f16', 'q8']),
     )
     .option('--ram <size>', 'the most memory for the repository, like 8GB')
-    .option('--gpu <size>', "the most of the GPU's memory for the repository")
+    .addOption(
+      new Option('--gpu <how>', 'let a GPU compute what it can: auto, or off (default)').choices([
+        'auto',
+        'off',
+      ]),
+    )
+    .option('--gpu-memory <size>', "the most of the GPU's memory for the repository")
     .option(
       '--disk <size>',
       'the most that the store may take (default: half of what it has and what is free)',
@@ -139,7 +147,7 @@ function fromCaller(file: string): string {
 }
 
 function repositoryParams(options: RepositoryOptions): RepositoryParams {
-  const { repo, model, mode, kv, ram, gpu, disk, focus, include, exclude } = options;
+  const { repo, model, mode, kv, ram, gpu, gpuMemory, disk, focus, include, exclude } = options;
   const isPath = model !== undefined && (/[/\\]/.test(model) || model.endsWith('.gguf'));
   const root = repo === undefined ? process.cwd() : fromCaller(repo);
   requireFiles(focus, root);
@@ -151,7 +159,8 @@ function repositoryParams(options: RepositoryOptions): RepositoryParams {
     include,
     exclude,
     ramBytes: ram === undefined ? undefined : parseSize(ram),
-    gpuBytes: gpu === undefined ? undefined : parseSize(gpu),
+    gpu,
+    gpuBytes: gpuMemory === undefined ? undefined : parseSize(gpuMemory),
     diskBytes: disk === undefined ? undefined : parseSize(disk),
     focus,
   };

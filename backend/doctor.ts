@@ -6,6 +6,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import prettyBytes from 'pretty-bytes';
+import { cudaPluginProblem, findPlugins, installCuda, type Plugins } from './engine/gpu.ts';
 import type { CudaReport, NativeAddon } from './engine/native.ts';
 import { loadAddon } from './engine/native.ts';
 import { CATALOGUE, DEFAULT_MODEL, findModel } from './models/catalogue.ts';
@@ -74,7 +75,7 @@ export function checkAddon(load: () => NativeAddon): Check[] {
     return [
       { name: 'Processor', ok: true, detail: `${processor}, computing with ${addon.isa}` },
       { name: 'Native addon', ok: true, detail: `llama.cpp ${addon.llamaVersion}` },
-      checkGpu(addon.cuda()),
+      checkGpu(addon.cuda(process.env.REPOWAVE_CUDA), findPlugins()),
     ];
   } catch (error) {
     const reason = (error as Error).message.split('\n', 1)[0];
@@ -86,15 +87,25 @@ export function checkAddon(load: () => NativeAddon): Check[] {
 }
 
 /** Never a fault: everything can be computed on the processor, and is by default. */
-export function checkGpu({ driver, problem, devices }: CudaReport): Check {
+export function checkGpu(report: CudaReport, plugins: Plugins): Check {
+  const { driver, problem, devices } = report;
   const found = devices.map(({ name, totalBytes, freeBytes, capability, usable }) => {
     const kernels = usable ? '' : ', for which there are no kernels (they need 8.0)';
     return `${name}, ${prettyBytes(freeBytes)} of ${prettyBytes(totalBytes)} free, compute capability ${capability}${kernels}`;
   });
   const cuda = driver > 0 ? `driver for CUDA ${Math.floor(driver / 1000)}.${(driver % 1000) / 10}` : '';
-  const what = [...found, cuda].filter(Boolean).join('; ');
-  const why = problem ? `${problem}; not needed` : 'not used unless REPOWAVE_CUDA names the library';
-  return { name: 'GPU', ok: true, detail: [what, why].filter(Boolean).join('; ') };
+  const isThere = devices.length > 0 || plugins.vulkan !== undefined;
+  const use = isThere ? 'used with --gpu auto only' : 'not needed';
+  const all = [...found, cuda, problem, isThere ? describeWeights(report, plugins) : '', use];
+  return { name: 'GPU', ok: true, detail: all.filter(Boolean).join('; ') };
+}
+
+/** Whether the GPU could have a model's weights. */
+function describeWeights(report: CudaReport, { cuda, vulkan }: Plugins): string {
+  const wrong = cuda === undefined ? '' : cudaPluginProblem(report);
+  if (cuda !== undefined && !wrong) return `weights by ${cuda}`;
+  if (vulkan !== undefined) return [wrong, `weights by ${vulkan}`].filter(Boolean).join('; ');
+  return wrong || `weights stay on the processor until you run ${installCuda}`;
 }
 
 async function checkGit(): Promise<Check> {

@@ -12,6 +12,7 @@ type Settings = Pick<
   | 'others'
   | 'budget'
   | 'ramBytes'
+  | 'gpu'
   | 'gpuBytes'
   | 'diskBytes'
 >;
@@ -29,7 +30,8 @@ export function readSettings(configuration: Pick<WorkspaceConfiguration, 'get'>)
     budget: shareOf(configuration.get<number>('budget')),
     kv: configuration.get<Settings['kv']>('kv'),
     ramBytes: bytesOf(configuration.get<number>('ram')),
-    gpuBytes: bytesOf(configuration.get<number>('gpu')),
+    gpu: configuration.get<Settings['gpu']>('gpu'),
+    gpuBytes: bytesOf(configuration.get<number>('gpuMemory')),
     diskBytes: bytesOf(configuration.get<number>('disk')),
   };
 }

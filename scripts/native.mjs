@@ -13,6 +13,7 @@ const product = {
     'test/native/addon_values.h',
     'test/native/attention_addon.cpp',
     'test/native/cache_addon.cpp',
+    'test/native/fake_gpu.cpp',
     'test/native/index_addon.cpp',
     'test/native/kernels_addon.cpp',
     'test/native/llama_depth.cpp',
@@ -24,7 +25,9 @@ const product = {
   outputs: [
     'dist/native/repowave.node',
     'dist/native/libggml-base.so',
-    ...['plain_llama', 'llama_depth', 'synthetic_segments'].map((name) => `build/native/${name}`),
+    ...['plain_llama', 'llama_depth', 'synthetic_segments', 'fake_gpu.so'].map(
+      (name) => `build/native/${name}`,
+    ),
   ],
 };
 const folder = path.join(build, 'native');

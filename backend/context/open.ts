@@ -222,7 +222,12 @@ function overBudget(
 
 export async function loadModel(
   engine: Engine,
-  { model: idOrPath = DEFAULT_MODEL, kv = 'f16' }: Pick<RepositoryParams, 'model' | 'kv'>,
+  {
+    model: idOrPath = DEFAULT_MODEL,
+    kv = 'f16',
+    gpu = 'off',
+    gpuBytes = 0,
+  }: Pick<RepositoryParams, 'model' | 'kv' | 'gpu' | 'gpuBytes'>,
   { signal, report }: Hooks,
 ): Promise<Runner> {
   const model = await ensureModel(idOrPath, {
@@ -231,7 +236,7 @@ export async function loadModel(
     onProgress: (progress) => report({ kind: 'phase', phase: 'download', detail: idOrPath, ...progress }),
   });
   const file = { path: model.path, name: model.id, identity: await identityOf(model) };
-  return engine.load(file, kv, (share) =>
+  return engine.load(file, kv, { mode: gpu, bytes: gpuBytes }, (share) =>
     report({ kind: 'phase', phase: 'load', detail: model.id, done: Math.round(share * 100), total: 100 }),
   );
 }

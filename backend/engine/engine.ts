@@ -1,7 +1,9 @@
 import { availableParallelism, totalmem } from 'node:os';
 import { UserError, throwIfCancelled } from '../errors.ts';
+import { log } from '../log.ts';
 import { Store } from '../context/store.ts';
 import type { KvForm, MemoryState } from '../protocol.ts';
+import { describeUse, findPlugins, planGpu, type GpuPlan, type GpuWish } from './gpu.ts';
 import { memoryOf } from './memory.ts';
 import {
   loadAddon,
@@ -63,19 +65,29 @@ export class Engine {
   }
 
   /**
-   * The model, loaded if it is not there already, with its work stored in that form. Call it inside {@link use} or {@link spare} only.
+   * The model, loaded if it is not there already, with its work stored in that form. What cannot be on a GPU is on the
+   * processor. Call it inside {@link use} or {@link spare} only.
    * @throws UserError `modelCorrupt`, `modelUnsupported`, `outOfMemory`, `environment`
    */
-  async load(file: ModelFile, kv: KvForm, onProgress: (share: number) => void): Promise<Runner> {
-    if (this.#runner?.identity === file.identity && this.#runner.store.kv === kv) return this.#runner;
+  async load(
+    file: ModelFile,
+    kv: KvForm,
+    gpu: GpuWish,
+    onProgress: (share: number) => void,
+  ): Promise<Runner> {
+    const wanted = JSON.stringify([file.identity, kv, gpu]);
+    if (this.#runner?.wanted === wanted) return this.#runner;
     this.#runner?.close();
     this.#runner = undefined;
     const addon = openAddon();
-    const model = await addon.loadModel(file.path, onProgress);
-    const session = openSession(addon, model, { threads: this.threads, stored: kv });
+    const plan = planGpu(gpu, addon.cuda(process.env.REPOWAVE_CUDA), findPlugins());
+    const options = { threads: this.threads, stored: kv };
+    const { model, session, use } = await open(addon, file.path, plan, options, onProgress);
+    if (gpu.mode !== 'off') log(`model: ${use}`);
     const name = kv === 'f16' ? file.name : `${file.name} ${kv}`;
     const store = new Store(this.storeRoot, file.identity, name, kv);
-    this.#runner = new Runner(addon, model, session, store, file.identity);
+    const told = gpu.mode === 'off' ? undefined : use;
+    this.#runner = new Runner(addon, model, session, store, wanted, told);
     return this.#runner;
   }
 
@@ -87,18 +99,43 @@ export class Engine {
   }
 }
 
+interface Opened {
+  model: NativeModel;
+  session: NativeSession;
+  /** See {@link describeUse}. */
+  use: string;
+}
+
+/** As the plan says, with the weights on the processor where the GPU cannot have them. */
+async function open(
+  addon: NativeAddon,
+  file: string,
+  plan: GpuPlan,
+  options: SessionOptions,
+  onProgress: (share: number) => void,
+): Promise<Opened> {
+  const { weights, attention, problems } = plan;
+  try {
+    const model = await addon.loadModel(file, onProgress, weights);
+    const session = openSession(addon, model, { ...options, ...(attention && { cuda: attention }) });
+    const { name, problem } = session.device();
+    const all = problem ? [...problems, problem] : problems;
+    return {
+      model,
+      session,
+      use: describeUse({ weights: model.info.gpu, attention: name, problems: all }),
+    };
+  } catch (error) {
+    if (!weights || (error as { code?: string }).code !== 'GpuProblem') throw error;
+    const without = { ...plan, weights: undefined, problems: [...problems, (error as Error).message] };
+    return open(addon, file, without, options, onProgress);
+  }
+}
+
 /** The model is closed again when there is no memory for a session. */
 function openSession(addon: NativeAddon, model: NativeModel, options: SessionOptions): NativeSession {
-  // On request only, as long as the kernels have not run on a GPU (docs/cuda.md).
-  const library = process.env.REPOWAVE_CUDA;
   try {
-    const session = addon.createSession(model, {
-      ...{ ...options, kvType: 'f16', batch },
-      ...(library && { cuda: { library, bytes: 0 } }),
-    });
-    const { problem } = session.device();
-    if (problem) process.stderr.write(`Attention stays on the processor: ${problem}\n`);
-    return session;
+    return addon.createSession(model, { ...options, kvType: 'f16', batch });
   } catch (error) {
     model.close();
     throw error;
@@ -130,7 +167,9 @@ export class Runner {
     readonly model: NativeModel,
     readonly session: NativeSession,
     readonly store: Store,
-    readonly identity: string,
+    /** What was asked for when it was loaded. */
+    readonly wanted: string,
+    private readonly use?: string,
   ) {
     this.shelf = new Shelf(addon, store);
   }
@@ -142,7 +181,9 @@ export class Runner {
 
   /** As it is now; the counts are since the start. */
   memory(): MemoryState {
-    return memoryOf(this.addon);
+    const { gpu, bytes } = this.model.info;
+    const gpuBytes = (gpu ? bytes : 0) + this.session.device().bytes;
+    return { ...memoryOf(this.addon), gpuBytes, ...(this.use !== undefined && { gpu: this.use }) };
   }
 
   /**

@@ -11,6 +11,8 @@ import type { KvForm } from '../protocol.ts';
 export type NativeErrorCode =
   | 'ModelCorrupt'
   | 'ModelUnsupported'
+  /** The weights cannot be on the GPU; without one they may load. */
+  | 'GpuProblem'
   | 'OutOfMemory'
   | 'Cancelled'
   | 'SegmentCorrupt'
@@ -22,6 +24,8 @@ export type NativeErrorCode =
 export interface NativeModelInfo {
   architecture: string;
   description: string;
+  /** The name of the GPU that has the weights; empty when the processor has. */
+  gpu: string;
   layers: number;
   queryHeads: number;
   kvHeads: number;
@@ -149,6 +153,8 @@ export interface AttentionReport {
 
 /** What the device of a session did since the session began. */
 export interface DeviceReport {
+  /** Its name; empty without one. */
+  name: string;
   /** Why it is not used, or not any more; empty while all is well, and without one. */
   problem: string;
   /** Attention of one token of one layer: done on the device, and left to the processor all the same. */
@@ -166,6 +172,11 @@ export interface DeviceReport {
   copied: number;
   /** Taken of its memory. */
   bytes: number;
+  /**
+   * With weights and attention on one GPU: of single tokens, the queries, K, V and results that went through the host's
+   * memory all the same.
+   */
+  throughHost: number;
 }
 
 /** One step, means over layers and heads: the share of the mass per zone, and clusters retrieved. */
@@ -257,6 +268,8 @@ export interface NativeMemory {
 
 /** What was found for the CUDA kernels (native/addon/cuda.h). */
 export interface CudaReport {
+  /** The library of the kernels, whether or not it is there. */
+  library: string;
   /** The newest CUDA that the driver knows: 13000 is 13.0; 0 when it was not asked. */
   driver: number;
   /** Why there are no devices; empty when there are. */
@@ -265,13 +278,24 @@ export interface CudaReport {
   devices: { name: string; totalBytes: number; freeBytes: number; capability: string; usable: boolean }[];
 }
 
+/** Where all weights of a model go. */
+export interface GpuWeights {
+  /** One of llama.cpp's, such as `libggml-cuda.so`: its first GPU. */
+  plugin: string;
+  /**
+   * Whether sessions attend on the same GPU ({@link SessionOptions.cuda}): queries, K and V then stay in its memory. Else
+   * they go through the host's.
+   */
+  shared: boolean;
+}
+
 export interface NativeAddon {
   /** What the kernels run on: avx512-vnni (with products of weights), avx512, avx2 or scalar. */
   readonly isa: string;
   readonly llamaVersion: string;
-  /** Looks for an NVIDIA GPU, each time anew. */
-  cuda(): CudaReport;
-  loadModel(path: string, onProgress: (share: number) => void): Promise<NativeModel>;
+  /** Looks for an NVIDIA GPU, each time anew. @param library in place of `librepowave_cuda.so` beside the addon */
+  cuda(library?: string): CudaReport;
+  loadModel(path: string, onProgress: (share: number) => void, gpu?: GpuWeights): Promise<NativeModel>;
   createSession(model: NativeModel, options: SessionOptions): NativeSession;
   /** Bytes that {@link NativeMemory} may take in all; half of the machine's memory until it is called. */
   setCapacity(bytes: number): void;

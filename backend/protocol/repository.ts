@@ -5,6 +5,9 @@ export type Mode = 'auto' | 'exact' | 'wave';
 /** How K and V are kept on the disk: as they are, or in eight bits per number, in little more than half of the bytes. */
 export type KvForm = 'f16' | 'q8';
 
+/** Whether a GPU computes what it can: `auto` takes what is there. */
+export type GpuMode = 'off' | 'auto';
+
 /** Which repository, read by which model. Paths are absolute. */
 export interface RepositoryParams {
   root: string;
@@ -18,7 +21,9 @@ export interface RepositoryParams {
   exclude?: string[];
   /** The most bytes of K/V to hold in memory. Default: what the machine has. */
   ramBytes?: number;
-  /** The most bytes of K/V to hold in the GPU's memory. Default: what it has; without one it means nothing. */
+  /** Default: `off`. */
+  gpu?: GpuMode;
+  /** The most bytes that attention may take of the GPU's memory. Default: most of what is free when the model is there. */
   gpuBytes?: number;
   /** The most bytes that the store may take, of all repositories. Default: half of what it has and what is free. */
   diskBytes?: number;
@@ -71,7 +76,10 @@ export interface MemoryState {
   /** Of it, what is kept of the stored K/V, its indexes and summaries, and the most that this may be. */
   keptBytes: number;
   capBytes: number;
+  /** The model's weights, and what attention has taken. */
   gpuBytes: number;
+  /** Where weights and attention are computed, and why not on a GPU, in one sentence; absent unless a GPU is wanted. */
+  gpu?: string;
   /** Clusters of tokens that were needed and in memory already, those that were not, and of these the estimated ones. */
   hits: number;
   misses: number;

@@ -12,6 +12,7 @@ export const repositoryFields = {
   include: z.array(z.string()).optional(),
   exclude: z.array(z.string()).optional(),
   ramBytes: z.number().positive().optional(),
+  gpu: z.enum(['off', 'auto']).optional(),
   gpuBytes: z.number().positive().optional(),
   diskBytes: z.number().positive().optional(),
   focus: z.array(z.string()).optional(),

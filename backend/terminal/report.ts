@@ -191,7 +191,8 @@ function memoryLine(memory: MemoryReport): string {
   const kept = `${bytes(keptBytes)} of at most ${bytes(capBytes)} for the repository`;
   const found = hits + misses > 0 ? `, ${percent(hits / (hits + misses))} of the clusters found there` : '';
   const read = `disk ${bytes(diskBytes)}, of which ${bytes(readBytes)} read`;
-  return row('Memory', `RAM ${bytes(ramBytes)} (${kept}${found}), ${read}, GPU ${bytes(gpuBytes)}`);
+  const line = row('Memory', `RAM ${bytes(ramBytes)} (${kept}${found}), ${read}, GPU ${bytes(gpuBytes)}`);
+  return memory.gpu === undefined ? line : `${line}\n${row('GPU', memory.gpu)}`;
 }
 
 const row = (name: string, text: string): string => `${name.padEnd(10)}${text}`;

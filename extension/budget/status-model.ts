@@ -198,7 +198,8 @@ function memoryTable(memory: MemoryReport | null): string[] {
   if (!memory) return [];
   const { gpuBytes, ramBytes, diskBytes } = memory;
   const cells = [gpuBytes, ramBytes, diskBytes].map(bytes).join(' | ');
-  return [`| GPU | RAM | ${t('Disk')} |\n| --- | --- | --- |\n| ${cells} |`];
+  const table = `| GPU | RAM | ${t('Disk')} |\n| --- | --- | --- |\n| ${cells} |`;
+  return memory.gpu === undefined ? [table] : [table, `GPU: ${memory.gpu}`];
 }
 
 /** `37% 2m10s`; the amount while the total is unknown. */

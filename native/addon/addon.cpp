@@ -15,6 +15,7 @@ std::string error_code(const std::exception& error) {
     if (dynamic_cast<const Cancelled*>(&error)) return "Cancelled";
     if (dynamic_cast<const ModelCorrupt*>(&error)) return "ModelCorrupt";
     if (dynamic_cast<const ModelUnsupported*>(&error)) return "ModelUnsupported";
+    if (dynamic_cast<const GpuProblem*>(&error)) return "GpuProblem";
     if (dynamic_cast<const wave::SegmentCorrupt*>(&error)) return "SegmentCorrupt";
     if (dynamic_cast<const wave::NoSpace*>(&error)) return "NoSpace";
     if (dynamic_cast<const wave::NoRoom*>(&error)) return "NoRoom";
@@ -74,8 +75,10 @@ std::string own_directory() {
 }
 
 Napi::Value cuda(const Napi::CallbackInfo& call) {
-    const CudaReport report = find_cuda(own_directory());
+    const CudaReport report = find_cuda(call[0].IsString() ? call[0].As<Napi::String>().Utf8Value()
+                                                           : own_directory() + "/librepowave_cuda.so");
     Napi::Object result = Napi::Object::New(call.Env());
+    result["library"] = report.library;
     result["driver"] = report.driver;
     result["problem"] = report.problem;
     Napi::Array devices = Napi::Array::New(call.Env());
@@ -96,19 +99,27 @@ Napi::Value load_model(const Napi::CallbackInfo& call) {
     std::string path = call[0].As<Napi::String>();
     using Progress = Napi::ThreadSafeFunction;
     Progress progress = Progress::New(call.Env(), call[1].As<Napi::Function>(), "load progress", 0, 1);
+    std::string plugin;
+    bool shared = false;
+    if (call[2].IsObject()) {
+        plugin = call[2].As<Napi::Object>().Get("plugin").As<Napi::String>();
+        shared = call[2].As<Napi::Object>().Get("shared").As<Napi::Boolean>();
+    }
     auto model = std::make_shared<std::shared_ptr<const Model>>();
     return Task::start(
         call.Env(), call.This().As<Napi::Object>(),
         [=] {
             initialize_llama(own_directory());
             float reported = -1;
-            *model = std::make_shared<Model>(path, [&](float share) {
+            const auto report = [&](float share) {
                 if (share < reported + 0.01f && share < 1) return;
                 reported = share;
                 progress.NonBlockingCall([share](Napi::Env env, Napi::Function callback) {
                     callback.Call({Napi::Number::New(env, share)});
                 });
-            });
+            };
+            ggml_backend_dev_t gpu = plugin.empty() ? nullptr : open_gpu(plugin);
+            *model = std::make_shared<Model>(path, report, gpu, shared);
         },
         [model](Napi::Env env) { return ModelWrap::wrap(env, *model); },
         [progress]() mutable { progress.Release(); });

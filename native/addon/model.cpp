@@ -31,6 +31,7 @@ Napi::Value ModelWrap::info(const Napi::CallbackInfo& call) {
     Napi::Object info = Napi::Object::New(call.Env());
     info["architecture"] = m.architecture();
     info["description"] = m.description();
+    info["gpu"] = m.gpu();
     info["layers"] = shape.layers;
     info["queryHeads"] = m.query_heads();
     info["kvHeads"] = shape.kv_heads;

@@ -49,10 +49,12 @@ Napi::Value SessionWrap::create(const Napi::CallbackInfo& call) {
 /// Without one the processor attends.
 void SessionWrap::open_device(const Napi::Object& options, const Model& model) {
     try {
-        session_->set_device(
+        auto [attention, name] =
             addon::open_device(options.Get("library").As<Napi::String>(),
                                static_cast<size_t>(options.Get("bytes").As<Napi::Number>().Int64Value()),
-                               session_->shape(), model.query_heads()));
+                               session_->shape(), model.query_heads());
+        session_->set_device(std::move(attention));
+        device_name_ = name;
     } catch (const CudaProblem& problem) {
         device_problem_ = problem.what();
     }
@@ -242,6 +244,7 @@ Napi::Value SessionWrap::device(const Napi::CallbackInfo& call) {
     const wave::DeviceAttention* device = idle(call.Env()).device();
     const wave::DeviceCounters counters = device ? device->counters() : wave::DeviceCounters{};
     Napi::Object result = Napi::Object::New(call.Env());
+    result["name"] = device_name_;
     result["problem"] = Napi::String::New(call.Env(), device ? device->failure() : device_problem_);
     const auto set = [&](const char* name, uint64_t value) {
         result[name] = Napi::Number::New(call.Env(), static_cast<double>(value));
@@ -252,6 +255,7 @@ Napi::Value SessionWrap::device(const Napi::CallbackInfo& call) {
     set("prefetched", counters.prefetched), set("foreseen", counters.foreseen);
     set("copied", counters.copied);
     set("bytes", device ? device->bytes() : 0);
+    set("throughHost", idle(call.Env()).through_host());
     return result;
 }
 

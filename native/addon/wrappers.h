@@ -72,7 +72,7 @@ class SessionWrap : public Napi::ObjectWrap<SessionWrap> {
     void close(const Napi::CallbackInfo& info);
 
     std::shared_ptr<Session> session_;
-    std::string device_problem_; ///< why there is no device
+    std::string device_name_, device_problem_; ///< why there is no device
     bool busy_ = false;
 };
 

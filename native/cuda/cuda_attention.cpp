@@ -63,7 +63,7 @@ void CudaAttention::run(Layer& layer, const AttentionCall& call) {
         store(layer, call);
         layer.ready = true, layer.refused = false;
     }
-    copy_tail(layer, call);
+    copy_tail(layer, call.tail);
     prepare(layer, call);
     choose(layer, call);
     fetch(call);
@@ -82,6 +82,7 @@ Buffer CudaAttention::room(size_t bytes) {
     for (;;) {
         if (void* const data = memory_.take(bytes, CudaMemory::kDevice))
             return {memory_, data, bytes, CudaMemory::kDevice};
+        copies_.join(); // nothing is written any more to pages that go
         if (!drop_old(seen_) && !pages_.shrink(placings_) && !drop_old({})) throw NoDeviceRoom();
     }
 }
@@ -122,11 +123,12 @@ void CudaAttention::prepare(const Layer& layer, const AttentionCall& call) {
     const size_t listed = runs_.size() * sizeof(cuda::Run);
     reserve(host_given_, q + sinks + listed, CudaMemory::kPinned);
     reserve(given_, q + sinks + listed, CudaMemory::kDevice);
-    for (uint32_t head = 0; head < query_heads_; head++)
+    for (uint32_t head = 0; !call.on_device && head < query_heads_; head++)
         std::memcpy(host_given_.as<uint8_t>(head * row), call.q + head * call.q_head_stride, row);
     if (call.sinks) std::memcpy(host_given_.as<void>(q), call.sinks, sinks);
     std::memcpy(host_given_.as<void>(q + sinks), runs_.data(), listed);
-    copy(given_.as<void>(), host_given_.as<void>(), q + sinks + listed);
+    const size_t from = call.on_device ? q : 0;
+    copy(given_.as<void>(from), host_given_.as<void>(from), q + sinks + listed - from);
 
     reserve(told_, told_bytes() + report_bytes(), CudaMemory::kDevice);
     reserve(host_told_, told_bytes() + report_bytes(), CudaMemory::kPinned);
@@ -135,10 +137,12 @@ void CudaAttention::prepare(const Layer& layer, const AttentionCall& call) {
     reserve(likely_, heads * layer.tile_count * sizeof(uint32_t), CudaMemory::kDevice);
     reserve(host_likely_, heads * layer.tile_count * sizeof(uint32_t), CudaMemory::kPinned);
     step_ = {};
-    step_.q = given_.as<float>(), step_.tiles = layer.table.as<cuda::Tile>();
+    step_.q = call.on_device ? reinterpret_cast<const float*>(call.q) : given_.as<float>();
+    step_.tiles = layer.table.as<cuda::Tile>();
     step_.sinks = call.sinks ? given_.as<float>(q) : nullptr;
     step_.runs = given_.as<cuda::Run>(q + sinks);
-    step_.out = told_.as<float>(), step_.lse = told_.as<float>(q);
+    step_.out = call.on_device ? reinterpret_cast<float*>(call.out) : told_.as<float>();
+    step_.lse = told_.as<float>(q);
     step_.coarse = call.records ? told_.as<float>(q + sinks) : nullptr;
     step_.reports = told_.as<cuda::HeadReport>(told_bytes());
     step_.bits = bits_.as<uint32_t>();

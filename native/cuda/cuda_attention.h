@@ -25,6 +25,9 @@ class CudaAttention final : public wave::DeviceAttention {
     void keep_tail(size_t tokens) override;
     bool attend(const wave::AttentionCall& call) override;
     void settle() override;
+    bool append(uint32_t layer, const wave::KvRun* before, size_t tokens, const void* k, const void* v,
+                size_t stride) override;
+    void read_tail(uint32_t layer, size_t first, size_t end, wave::KvTail& to) override;
     const wave::DeviceCounters& counters() const override { return counters_; }
     size_t bytes() const override { return memory_.used(); }
     const std::string& failure() const override { return failure_; }
@@ -55,7 +58,7 @@ class CudaAttention final : public wave::DeviceAttention {
         int tile_count = 0;
         size_t cluster_pages = 0, largest_cluster = 0; ///< in pages: all clusters of a head, and one
         std::vector<Origin> origins;                   ///< [kv_heads][tile_count]
-        Buffer tail;                                   ///< [kv_heads][tail_room] slots
+        Buffer tail; ///< [kv_heads][tail_room] slots, and where each head's begin
         size_t tail_room = 0, tail_tokens = 0;
     };
     /// A chosen cluster.
@@ -75,7 +78,11 @@ class CudaAttention final : public wave::DeviceAttention {
     void list_tiles(Layer& layer, const wave::AttentionCall& call);
     bool drop_unseen(Layer& layer, const std::set<uint64_t>& seen);
     bool drop_old(const std::set<uint64_t>& seen);
-    void copy_tail(Layer& layer, const wave::AttentionCall& call);
+    void grow_tail(Layer& layer, size_t tokens);
+    void copy_tail(Layer& layer, const wave::KvRun* tail);
+    size_t tail_at(const Layer& layer, uint32_t head, size_t token) const {
+        return (head * layer.tail_room + token) * shape_.slot_bytes();
+    }
     std::vector<cuda::Run> runs(const Layer& layer, const wave::AttentionCall& call) const;
 
     void run(Layer& layer, const wave::AttentionCall& call);

@@ -205,19 +205,69 @@ bool CudaAttention::drop_old(const std::set<uint64_t>& seen) {
     return dropped;
 }
 
-void CudaAttention::copy_tail(Layer& layer, const AttentionCall& call) {
-    const size_t tokens = call.tail[0].tokens, slot = shape_.slot_bytes();
-    if (tokens > layer.tail_room) {
-        const size_t more = std::max<size_t>(256, 2 * tokens);
-        layer.tail_room = layer.tail_tokens = 0;
-        layer.tail = {};
-        layer.tail = room(shape_.kv_heads * more * slot);
-        layer.tail_room = more;
+/// What is there stays, and when there is no room it stays where it is: it may be nowhere else.
+void CudaAttention::grow_tail(Layer& layer, size_t tokens) {
+    if (tokens <= layer.tail_room) return;
+    Layer bigger;
+    bigger.tail_room = std::max<size_t>(256, 2 * tokens);
+    const size_t heads_at = tail_at(bigger, shape_.kv_heads, 0);
+    bigger.tail = room(heads_at + shape_.kv_heads * sizeof(void*));
+    std::vector<void*> heads;
+    for (uint32_t head = 0; head < shape_.kv_heads; head++) {
+        heads.push_back(bigger.tail.as<void>(tail_at(bigger, head, 0)));
+        copy(heads.back(), layer.tail.as<void>(tail_at(layer, head, 0)),
+             layer.tail_tokens * shape_.slot_bytes());
     }
+    copy(bigger.tail.as<void>(heads_at), heads.data(), heads.size() * sizeof(void*));
+    wait(); // what is copied from goes
+    layer.tail = std::move(bigger.tail);
+    layer.tail_room = bigger.tail_room;
+}
+
+void CudaAttention::copy_tail(Layer& layer, const wave::KvRun* tail) {
+    const size_t tokens = tail[0].tokens, slot = shape_.slot_bytes();
+    grow_tail(layer, tokens);
+    for (uint32_t head = 0; layer.tail_tokens < tokens && head < shape_.kv_heads; head++)
+        copy(layer.tail.as<void>(tail_at(layer, head, layer.tail_tokens)),
+             tail[head].slots + layer.tail_tokens * slot, (tokens - layer.tail_tokens) * slot);
+    layer.tail_tokens = std::max(layer.tail_tokens, tokens);
+}
+
+bool CudaAttention::append(uint32_t number, const wave::KvRun* before, size_t tokens, const void* k,
+                           const void* v, size_t stride) {
+    if (!failure_.empty()) return false;
+    Layer& layer = layers_[number];
+    const size_t first = before[0].tokens;
+    try {
+        pages_.begin_step(); // room may come from clusters
+        grow_tail(layer, first + tokens);
+        copy_tail(layer, before);
+        cuda::Append append{};
+        append.k = static_cast<const float*>(k), append.v = static_cast<const float*>(v);
+        append.token_stride = stride / sizeof(float);
+        append.tails = layer.tail.as<void*>(tail_at(layer, shape_.kv_heads, 0));
+        append.first = first, append.head_size = static_cast<int>(shape_.dk);
+        const CudaLibrary& library = memory_.library();
+        library.check(library.wait_for_all()); // for those who compute k and v
+        library.check(
+            library.append(plan_.format, &append, static_cast<int>(tokens), plan_.kv_heads, nullptr));
+        wait(); // others write over k and v
+    } catch (const NoDeviceRoom&) {
+        return false;
+    } catch (const CudaProblem& problem) {
+        failure_ = problem.what();
+        return false;
+    }
+    layer.tail_tokens = first + tokens;
+    return true;
+}
+
+void CudaAttention::read_tail(uint32_t number, size_t first, size_t end, wave::KvTail& to) {
+    const Layer& layer = layers_[number];
     for (uint32_t head = 0; head < shape_.kv_heads; head++)
-        copy(layer.tail.as<uint8_t>((head * layer.tail_room + layer.tail_tokens) * slot),
-             call.tail[head].slots + layer.tail_tokens * slot, (tokens - layer.tail_tokens) * slot);
-    layer.tail_tokens = tokens;
+        copy(to.slot(number, head, first), layer.tail.as<void>(tail_at(layer, head, first)),
+             (end - first) * shape_.slot_bytes());
+    wait();
 }
 
 size_t CudaAttention::first_seen(const AttentionCall& call, int64_t position, size_t tokens) {
@@ -240,8 +290,8 @@ std::vector<cuda::Run> CudaAttention::runs(const Layer& layer, const AttentionCa
             add(slots, run.tokens, run.bias, run.position);
         }
         const size_t tokens = call.tail[head].tokens;
-        add(layer.tail.as<uint8_t>(head * layer.tail_room * shape_.slot_bytes()), tokens,
-            call.tail[head].bias, call.position - static_cast<int64_t>(tokens) + 1);
+        add(layer.tail.as<uint8_t>(tail_at(layer, head, 0)), tokens, call.tail[head].bias,
+            call.position - static_cast<int64_t>(tokens) + 1);
     }
     return seen;
 }

@@ -37,6 +37,8 @@ CudaLibrary open_cuda(const std::string& path) {
     find(library, "repowave_cuda_free", it.free);
     find(library, "repowave_cuda_copy", it.copy);
     find(library, "repowave_cuda_wait", it.wait);
+    find(library, "repowave_cuda_append", it.append);
+    find(library, "repowave_cuda_wait_for_all", it.wait_for_all);
     find(library, "repowave_cuda_error", it.error);
     return it;
 }

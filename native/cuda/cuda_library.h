@@ -33,6 +33,8 @@ struct CudaLibrary {
     decltype(&repowave_cuda_free) free;
     decltype(&repowave_cuda_copy) copy;
     decltype(&repowave_cuda_wait) wait;
+    decltype(&repowave_cuda_append) append;
+    decltype(&repowave_cuda_wait_for_all) wait_for_all;
     decltype(&repowave_cuda_error) error;
 
     /// Throws CudaProblem for what is not 0.

@@ -17,7 +17,8 @@ constexpr size_t kTail = SIZE_MAX;
 
 void CudaAttention::read_out(const AttentionCall& call) {
     const size_t row = shape_.dk * sizeof(float);
-    copy(host_told_.as<void>(), told_.as<void>(), told_bytes() + report_bytes());
+    const size_t from = call.on_device ? query_heads_ * row : 0;
+    copy(host_told_.as<void>(from), told_.as<void>(from), told_bytes() + report_bytes() - from);
     for (uint32_t head = 0; step_.mass && head < shape_.kv_heads; head++) {
         size_t pages = 0;
         each_page_run(call, head, [&](size_t, size_t tokens, bool) { pages += pages_for(tokens); });
@@ -26,7 +27,7 @@ void CudaAttention::read_out(const AttentionCall& call) {
     }
     wait();
     check_reports();
-    for (uint32_t head = 0; head < query_heads_; head++)
+    for (uint32_t head = 0; !call.on_device && head < query_heads_; head++)
         std::memcpy(call.out + head * call.out_head_stride, host_told_.as<uint8_t>(head * row), row);
 }
 

@@ -1,5 +1,5 @@
-// Products of a model's quantised weights with many tokens at once: what reading a repository spends its time
-// on. No dependency; for processors with AVX-512 VNNI, others have none.
+// Products of a model's quantised weights with many tokens at once, what reading a repository spends its time
+// on, and with one, what an answer does. No dependency; for processors with AVX-512 VNNI, others have none.
 #pragma once
 
 #include <cstddef>
@@ -45,6 +45,11 @@ constexpr int values_per_block(WeightFormat format) {
 /// Weights that share a scale.
 constexpr int values_per_scale(WeightFormat format) {
     return format == WeightFormat::q6_K ? 16 : 32;
+}
+
+/// Whether one token alone is multiplied without unpacking the weights first.
+constexpr bool multiplies_one(WeightFormat format) {
+    return values_per_block(format) == 32;
 }
 
 /// A panel's weights in bytes, and as many as two floats for every 16 of them.

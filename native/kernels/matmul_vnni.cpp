@@ -1,8 +1,5 @@
 // Eight-bit products by AVX-512 VNNI: a panel of weights is unpacked once and multiplied with all tokens.
-#include <cstdint>
-#include <immintrin.h>
-
-#include "quantized_blocks.h"
+#include "one_token.h"
 
 namespace wave {
 namespace {
@@ -88,6 +85,13 @@ void multiply(const WeightPanel& panel, const PackedTokens& tokens, size_t count
     with_format(panel.format, [&](auto format) {
         using Format = decltype(format);
         constexpr int per_scale = Format::per_scale;
+        if constexpr (multiplies_one(Format::format))
+            if (count == 1) {
+                for (int row = 0; row < kPanelRows; row += kRowsTogether)
+                    multiply_rows<Format>(panel.rows + row * panel.stride, panel.stride, panel.columns,
+                                          tokens, out + row);
+                return;
+            }
         const size_t values = static_cast<size_t>(panel.columns) * kPanelRows;
         auto* scales = reinterpret_cast<float*>(scratch + values);
         const Unpacked weights{scratch, scales, scales + values / per_scale};

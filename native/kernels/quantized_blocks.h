@@ -5,6 +5,7 @@
 
 #include "matmul.h"
 
+#include <algorithm>
 #include <cstring>
 #include <immintrin.h>
 
@@ -36,6 +37,7 @@ inline void keep(uint8_t* u, __m256i values) {
 }
 
 struct Q4_1 {
+    static constexpr WeightFormat format = WeightFormat::q4_1;
     static constexpr int values = 32, bytes = 20, per_scale = 32;
     static void unpack(const uint8_t* block, uint8_t* u, float* scales, float* mins) {
         scales[0] = half_at(block), mins[0] = -half_at(block + 2);
@@ -44,6 +46,7 @@ struct Q4_1 {
 };
 
 struct Q5_0 {
+    static constexpr WeightFormat format = WeightFormat::q5_0;
     static constexpr int values = 32, bytes = 22, per_scale = 32;
     static void unpack(const uint8_t* block, uint8_t* u, float* scales, float* mins) {
         scales[0] = half_at(block), mins[0] = 16 * scales[0];
@@ -52,6 +55,7 @@ struct Q5_0 {
 };
 
 struct Q5_1 {
+    static constexpr WeightFormat format = WeightFormat::q5_1;
     static constexpr int values = 32, bytes = 24, per_scale = 32;
     static void unpack(const uint8_t* block, uint8_t* u, float* scales, float* mins) {
         scales[0] = half_at(block), mins[0] = -half_at(block + 2);
@@ -60,6 +64,7 @@ struct Q5_1 {
 };
 
 struct Q8_0 {
+    static constexpr WeightFormat format = WeightFormat::q8_0;
     static constexpr int values = 32, bytes = 34, per_scale = 32;
     static void unpack(const uint8_t* block, uint8_t* u, float* scales, float* mins) {
         scales[0] = half_at(block), mins[0] = 128 * scales[0];
@@ -88,6 +93,7 @@ inline void split_k_nibbles(const uint8_t* from, uint8_t* u) {
 }
 
 struct Q4_K {
+    static constexpr WeightFormat format = WeightFormat::q4_K;
     static constexpr int values = 256, bytes = 144, per_scale = 32;
     static void unpack(const uint8_t* block, uint8_t* u, float* scales, float* mins) {
         unpack_k_scales(block, scales, mins);
@@ -96,6 +102,7 @@ struct Q4_K {
 };
 
 struct Q5_K {
+    static constexpr WeightFormat format = WeightFormat::q5_K;
     static constexpr int values = 256, bytes = 176, per_scale = 32;
     static void unpack(const uint8_t* block, uint8_t* u, float* scales, float* mins) {
         unpack_k_scales(block, scales, mins);
@@ -106,6 +113,7 @@ struct Q5_K {
 };
 
 struct Q6_K {
+    static constexpr WeightFormat format = WeightFormat::q6_K;
     static constexpr int values = 256, bytes = 210, per_scale = 16;
     static void unpack(const uint8_t* block, uint8_t* u, float* scales, float* mins) {
         for (int half = 0; half < 2; half++) {

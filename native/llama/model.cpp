@@ -1,7 +1,9 @@
 #include "model.h"
 
 #include <algorithm>
+#include <array>
 #include <ggml-backend.h>
+#include <map>
 #include <mutex>
 
 namespace repowave {
@@ -43,17 +45,44 @@ std::string llama_error() {
     return first_error;
 }
 
-Model::Model(const std::string& path, const std::function<void(float)>& on_progress) : weight_file_(path) {
+ggml_backend_dev_t open_gpu(const std::string& plugin) {
+    static std::mutex mutex;
+    static std::map<std::string, ggml_backend_reg_t> opened;
+    const std::lock_guard lock(mutex);
+    ggml_backend_reg_t& found = opened[plugin];
+    forget_errors();
+    if (!found) found = ggml_backend_load(plugin.c_str());
+    if (!found) throw GpuProblem("llama.cpp's part for GPUs does not load: " + llama_error());
+    for (size_t i = 0; i < ggml_backend_reg_dev_count(found); i++) {
+        ggml_backend_dev_t device = ggml_backend_reg_dev_get(found, i);
+        const auto type = ggml_backend_dev_type(device);
+        if (type == GGML_BACKEND_DEVICE_TYPE_GPU || type == GGML_BACKEND_DEVICE_TYPE_IGPU) return device;
+    }
+    throw GpuProblem("llama.cpp's part for GPUs finds none");
+}
+
+Model::Model(const std::string& path, const std::function<void(float)>& on_progress, ggml_backend_dev_t gpu,
+             bool shared)
+    : gpu_(gpu), weight_file_(path) {
     llama_model_params params = llama_model_default_params();
-    ggml_backend_dev_t no_devices[] = {nullptr};
-    params.devices = no_devices;
-    params.n_gpu_layers = 0;
+    std::array<ggml_backend_dev_t, 3> devices{};
+    std::vector<float> shares(llama_max_devices());
+    if (gpu) {
+        attention_device_ = std::make_unique<AttentionDevice>(gpu, shared);
+        devices = {attention_device_->get(), gpu};
+        shares[1] = 1;
+        params.tensor_split = shares.data();
+    } else {
+        params.n_gpu_layers = 0;
+    }
+    params.devices = devices.data();
     params.progress_callback = forward_progress;
     params.progress_callback_user_data = const_cast<std::function<void(float)>*>(&on_progress);
     forget_errors();
     if (!ggml_backend_dev_by_type(GGML_BACKEND_DEVICE_TYPE_CPU))
         throw std::runtime_error("llama.cpp's libraries for this processor are missing or do not load");
     model_ = llama_model_load_from_file(path.c_str(), params);
+    if (!model_ && gpu) throw GpuProblem(llama_error());
     if (!model_) throw ModelCorrupt(llama_error());
     try {
         const auto number = [&](const char* key, int fallback) {

@@ -8,16 +8,6 @@
 namespace repowave {
 namespace {
 
-/// Functions of ggml's CPU backend are only to be had by name: it is a plug-in.
-template <class F> F cpu_function(const char* name) {
-    ggml_backend_dev_t device = ggml_backend_dev_by_type(GGML_BACKEND_DEVICE_TYPE_CPU);
-    if (!device) throw std::runtime_error("ggml has no CPU backend for this processor");
-    auto* found =
-        reinterpret_cast<F>(ggml_backend_reg_get_proc_address(ggml_backend_dev_backend_reg(device), name));
-    if (!found) throw std::runtime_error(std::string("ggml's CPU backend lacks ") + name);
-    return found;
-}
-
 wave::KvShape with_type(wave::KvShape shape, wave::DType type) {
     shape.type = type;
     return shape;
@@ -30,15 +20,17 @@ constexpr size_t kEvidenceLayers = 4;
 } // namespace
 
 void Session::Deleter::operator()(ggml_threadpool* pool) const {
-    cpu_function<void (*)(ggml_threadpool*)>("ggml_threadpool_free")(pool);
+    reinterpret_cast<void (*)(ggml_threadpool*)>(cpu_function("ggml_threadpool_free"))(pool);
 }
 
 Session::Session(std::shared_ptr<const Model> model, const SessionParams& params)
     : model_(std::move(model)), shape_(with_type(model_->kv_shape(), params.kv_type)), batch_(params.batch),
       threads_(params.threads), packed_(params.packed), buffer_(params.buffer), tail_(shape_),
       attention_(shape_, model_->query_heads(), params.threads),
-      matmul_(model_->weight_file(), params.threads), views_(buffer_), tail_runs_(shape_.kv_heads),
-      layers_(shape_.layers), insight_(shape_, model_->query_heads()) {
+      shared_(model_->attention_device() && model_->attention_device()->is_shared()),
+      host_tail_(shape_.layers), host_sinks_(shape_.layers), matmul_(model_->weight_file(), params.threads),
+      views_(buffer_), tail_runs_(shape_.kv_heads), layers_(shape_.layers),
+      insight_(shape_, model_->query_heads()) {
     for (uint32_t layer = 0; layer < shape_.layers; layer++)
         for (const Role role : {Role::store_keys, Role::store_values, Role::attend})
             hooks_.push_back({this, layer, role});
@@ -51,7 +43,7 @@ Session::Session(std::shared_ptr<const Model> model, const SessionParams& params
     c.n_seq_max = 1;
     c.n_threads = c.n_threads_batch = params.threads;
     c.flash_attn_type = LLAMA_FLASH_ATTN_TYPE_ENABLED;
-    c.offload_kqv = false;
+    c.offload_kqv = shared_;
     c.no_perf = true;
     c.swa_full = false;
     c.cb_eval = on_node;
@@ -61,13 +53,17 @@ Session::Session(std::shared_ptr<const Model> model, const SessionParams& params
         return self->cancelled_.load() || self->probed_.load();
     };
     c.abort_callback_data = this;
-    context_.reset(llama_init_from_model(model_->get(), c));
-    if (!context_) throw std::runtime_error("llama.cpp cannot make a context: " + llama_error());
-    cells_ = llama_n_ctx(context_.get());
-
     // Without a pool of its own the context starts threads for every graph.
     ggml_threadpool_params pool = ggml_threadpool_params_default(params.threads);
-    pool_.reset(cpu_function<ggml_threadpool* (*)(ggml_threadpool_params*)>("ggml_threadpool_new")(&pool));
+    pool_.reset(reinterpret_cast<ggml_threadpool* (*)(ggml_threadpool_params*)>(
+        cpu_function("ggml_threadpool_new"))(&pool));
+    AttentionDevice* const device = model_->attention_device();
+    if (device) device->set_threads(pool_.get());
+    context_.reset(llama_init_from_model(model_->get(), c));
+    const std::string problem = "llama.cpp cannot make a context: " + llama_error();
+    if (!context_ && device) throw GpuProblem(problem);
+    if (!context_) throw std::runtime_error(problem);
+    cells_ = llama_n_ctx(context_.get());
     llama_attach_threadpool(context_.get(), pool_.get(), pool_.get());
     sampler_.reset(llama_sampler_init_greedy());
     reset({});
@@ -117,6 +113,7 @@ llama_token Session::forward(const std::vector<llama_token>& tokens, int positio
 void Session::run_batch(const llama_token* tokens, int count, int position, bool sample) {
     tail_.reserve(tail_.tokens() + count);
     if (device_) device_->keep_tail(tail_.tokens());
+    for (size_t& tokens : host_tail_) tokens = std::min(tokens, tail_.tokens());
     batch_tokens_ = count;
     batch_position_ = position;
     sampling_ = sample;
@@ -195,6 +192,7 @@ void Session::save(const std::string& path, const std::string& meta) {
     settings.threads = threads_;
     settings.packed = packed_;
     for (const LayerFacts& layer : layers_) settings.without_index.push_back(layer.window > 0);
+    for (uint32_t layer = 0; layer < shape_.layers; layer++) bring_tail(layer, tail_.tokens());
     save_seconds_ = wave::write_segment(path, tail_, meta, settings);
 }
 

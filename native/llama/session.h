@@ -59,6 +59,8 @@ class Session {
     /// From now on it attends in passes of one token, as far as it can.
     void set_device(std::unique_ptr<wave::DeviceAttention> device) { device_ = std::move(device); }
     const wave::DeviceAttention* device() const { return device_.get(); }
+    /// Of passes of one token: tensors of the layers' that were copied between a GPU and the host, by us.
+    uint64_t through_host() const { return through_host_; }
     void set_budget(const Budget& budget) { budget_ = budget; }
     /// Runs the tokens at positions position, position + 1, …; their K/V join the tail. Returns the greedy
     /// next token when `sample`, else -1. Throws Cancelled (the tail is then as before), ModelUnsupported,
@@ -110,8 +112,16 @@ class Session {
     void take_matmul(ggml_tensor* node);
     void rewrite(ggml_tensor* node, uint32_t layer, Role role);
     const char* unsupported(const ggml_tensor* attention, uint32_t layer) const;
-    void begin_attention(const ggml_tensor* node, uint32_t layer);
+    void begin_attention(ggml_tensor* node, uint32_t layer);
+    void end_attention(ggml_tensor* node, int threads);
     void keep_queries(const ggml_tensor* q, uint32_t layer);
+    void write_rows(const ggml_tensor* rows, const uint8_t* data, uint32_t layer, Role role, uint32_t head);
+
+    // session_shared.cpp
+    void store_shared(const ggml_tensor* rows, uint32_t layer, Role role);
+    void bring_tail(uint32_t layer, size_t tokens);
+    const uint8_t* on_host(const ggml_tensor* tensor, std::vector<uint8_t>& memory);
+    const float* sinks(const ggml_tensor* node, uint32_t layer);
 
     void run_batch(const llama_token* tokens, int count, int position, bool sample);
     size_t wave_budget() const;
@@ -125,6 +135,14 @@ class Session {
     wave::KvTail tail_;
     wave::Attention attention_;
     std::unique_ptr<wave::DeviceAttention> device_;
+    /// Whether the layers' tensors lie in a GPU's memory, see AttentionDevice.
+    bool shared_;
+    const ggml_tensor* keys_ = nullptr; ///< of the layer under way, while its values are to come
+    std::vector<size_t> host_tail_;     ///< [layers] first tokens of the tail that tail_ has
+    std::vector<uint8_t> host_q_, host_out_, host_k_, host_v_;
+    std::vector<std::vector<float>> host_sinks_; ///< [layers]
+    std::atomic<int> through_attention_{0};      ///< threads
+    uint64_t through_host_ = 0;
     WeightMatmul matmul_;
     wave::Views views_;
     Budget budget_;

@@ -2,7 +2,7 @@
 #include "session.h"
 
 #include <cstring>
-#include <ggml.h>
+#include <ggml-backend.h>
 #include <sched.h>
 
 namespace repowave {
@@ -104,39 +104,52 @@ void Session::run_store(ggml_tensor* node, int thread, int threads, void* user) 
     const Hook& hook = *static_cast<Hook*>(user);
     Session& self = *hook.session;
     const ggml_tensor* rows = node->src[0]; // float [kv_heads * d, tokens]
-    const auto* data = static_cast<const uint8_t*>(rows->data);
-    const size_t at = self.tail_.tokens(), n = self.batch_tokens_;
-    for (uint32_t head = thread; head < self.shape_.kv_heads; head += threads) {
-        if (hook.role == Role::store_keys)
-            self.tail_.write_keys(hook.layer, head, at, n, data, rows->nb[1]);
-        else
-            self.tail_.write_values(hook.layer, head, at, n, data, rows->nb[1]);
+    if (!self.shared_) {
+        for (uint32_t head = thread; head < self.shape_.kv_heads; head += threads)
+            self.write_rows(rows, static_cast<const uint8_t*>(rows->data), hook.layer, hook.role, head);
+    } else if (thread == 0) {
+        try {
+            self.store_shared(rows, hook.layer, hook.role);
+        } catch (...) { // as in run_attend
+            self.attention_failure_ = std::current_exception();
+        }
     }
     self.attention_ready_.store(false, std::memory_order_relaxed);
 }
 
+void Session::write_rows(const ggml_tensor* rows, const uint8_t* data, uint32_t layer, Role role,
+                         uint32_t head) {
+    const size_t at = tail_.tokens(), n = batch_tokens_;
+    if (role == Role::store_keys)
+        tail_.write_keys(layer, head, at, n, data, rows->nb[1]);
+    else
+        tail_.write_values(layer, head, at, n, data, rows->nb[1]);
+}
+
 void Session::keep_queries(const ggml_tensor* q, uint32_t layer) {
     uint32_t last = 0;
+    const uint8_t* data = nullptr;
     for (size_t i = 0; i < watched_.size(); i++) {
         last = std::max(last, watched_[i].layer);
         if (watched_[i].layer != layer) continue;
+        if (!data) data = on_host(q, host_q_);
         for (size_t t = 0; t < batch_tokens_; t++) {
-            const auto* row = reinterpret_cast<const float*>(static_cast<const uint8_t*>(q->data) +
-                                                             t * q->nb[1] + watched_[i].head * q->nb[2]);
+            const auto* row =
+                reinterpret_cast<const float*>(data + t * q->nb[1] + watched_[i].head * q->nb[2]);
             for (uint32_t d = 0; d < shape_.dk; d++) queries_[i].q.push_back(row[d] * layers_[layer].scale);
         }
     }
     if (probing_ && layer == last) probed_.store(true);
 }
 
-void Session::begin_attention(const ggml_tensor* node, uint32_t layer) {
+void Session::begin_attention(ggml_tensor* node, uint32_t layer) {
     const ggml_tensor* q = node->src[0]; // float [dk, tokens, query_heads]
     keep_queries(q, layer);
     // Without logits nobody reads what comes out of the last layer, only its K and V; but it is computed
     // with.
     attending_ = sampling_ || insight_.started() || layer + 1 < shape_.layers;
     if (!attending_) {
-        std::memset(node->data, 0, ggml_nbytes(node));
+        ggml_backend_tensor_memset(node, 0, 0, ggml_nbytes(node));
         return;
     }
     for (uint32_t head = 0; head < shape_.kv_heads; head++)
@@ -150,7 +163,7 @@ void Session::begin_attention(const ggml_tensor* node, uint32_t layer) {
     call.tokens = static_cast<int>(batch_tokens_);
     call.scale = facts.scale, call.soft_cap = facts.soft_cap;
     call.window = facts.window, call.position = batch_position_;
-    call.sinks = node->src[4] ? static_cast<const float*>(node->src[4]->data) : nullptr;
+    call.sinks = sinks(node, layer);
     call.exact = views_.exact(layer).data(), call.exact_count = views_.exact(layer).size() / shape_.kv_heads;
     call.wave = views_.wave(layer).data(), call.wave_count = views_.wave(layer).size() / shape_.kv_heads;
     call.cache = views_.cache(), call.first_head = layer * shape_.kv_heads, call.wait = budget_.wait;
@@ -164,13 +177,28 @@ void Session::begin_attention(const ggml_tensor* node, uint32_t layer) {
         call.records = insight_.records(layer);
         call.sample = call.wave_count > 0 && insight_.samples(layer);
     }
-    if (device_ && device_->attend(call))
-        attending_ = false;
-    else
-        attention_.begin(call);
+    call.on_device = shared_;
+    const bool side_by_side = q->nb[2] == q->ne[0] * sizeof(float);
+    attending_ = !(device_ && (side_by_side || !shared_) && device_->attend(call));
+    if (!attending_) return;
+    if (shared_) {
+        bring_tail(layer, tail_.tokens() + batch_tokens_);
+        call.q = on_host(q, host_q_);
+        host_out_.resize(ggml_nbytes(node));
+        call.out = host_out_.data();
+    }
+    attention_.begin(call);
 }
 
-void Session::run_attend(ggml_tensor* node, int thread, int, void* user) {
+/// By all threads, when they have attended: the last one hands over what they have come to.
+void Session::end_attention(ggml_tensor* node, int threads) {
+    if (!shared_ || through_attention_.fetch_add(1) + 1 < threads) return;
+    through_attention_.store(0);
+    ggml_backend_tensor_set(node, host_out_.data(), 0, host_out_.size());
+    if (batch_tokens_ == 1) through_host_++;
+}
+
+void Session::run_attend(ggml_tensor* node, int thread, int threads, void* user) {
     const Hook& hook = *static_cast<Hook*>(user);
     Session& self = *hook.session;
     if (thread == 0) {
@@ -182,7 +210,9 @@ void Session::run_attend(ggml_tensor* node, int thread, int, void* user) {
         self.attention_ready_.store(true, std::memory_order_release);
     }
     while (!self.attention_ready_.load(std::memory_order_acquire)) sched_yield();
-    if (self.attending_ && !self.attention_failure_) self.attention_.work(thread);
+    if (!self.attending_ || self.attention_failure_) return;
+    self.attention_.work(thread);
+    self.end_attention(node, threads);
 }
 
 } // namespace repowave

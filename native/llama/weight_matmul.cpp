@@ -9,10 +9,14 @@
 namespace repowave {
 namespace {
 
-/// Below, unpacking the weights costs more than the faster products save.
+/// Below, but for one alone, unpacking the weights costs more than the faster products save.
 constexpr int64_t kFewestTokens = 16;
 /// Tokens that one thread packs at a time.
 constexpr int64_t kTokensAtATime = 16;
+/// Of the rows for one token alone, so many for each thread. Few, since rows that lie side by side are read
+/// much faster than those of turns that threads take by the panel; more than one, for threads that start
+/// late.
+constexpr int64_t kShares = 2;
 
 std::optional<wave::WeightFormat> format_of(ggml_type type) {
     switch (type) {
@@ -56,10 +60,13 @@ WeightMatmul::WeightMatmul(const WeightFile& file, int threads)
 
 bool WeightMatmul::takes(const ggml_tensor* node) {
     const ggml_tensor *weights = node->src[0], *x = node->src[1];
-    if (!kernels_ || x->ne[1] < kFewestTokens || !is_matrix_of_floats(x) || !is_matrix_of_floats(node))
-        return false;
-    if (!format_of(weights->type) || weights->ne[1] % wave::kPanelRows || ggml_n_dims(weights) > 2)
-        return false;
+    if (!ggml_backend_buffer_is_host(node->buffer)) return false; // a GPU's
+    if (!kernels_ || !is_matrix_of_floats(x) || !is_matrix_of_floats(node)) return false;
+    const auto format = format_of(weights->type);
+    if (!format || weights->ne[1] % wave::kPanelRows || ggml_n_dims(weights) > 2) return false;
+    // ggml has rearranged weights so that it multiplies one token well itself.
+    const bool alone = x->ne[1] == 1 && wave::multiplies_one(*format) && lies_as_in_file(weights);
+    if (!alone && x->ne[1] < kFewestTokens) return false;
     if (is_for_tiles(weights) || (!lies_as_in_file(weights) && !file_.find(weights))) return false;
     reserve(weights, x);
     return true;
@@ -90,7 +97,7 @@ void WeightMatmul::run(const ggml_tensor* node, int thread, int threads) {
     const wave::WeightFormat format = *format_of(node->src[0]->type);
     pack_tokens(node->src[1], format);
     while (packed_tokens_.load(std::memory_order_acquire) < node->src[1]->ne[1]) sched_yield();
-    multiply_panels(node, format, thread);
+    multiply_panels(node, format, thread, threads);
     if (through_.fetch_add(1, std::memory_order_acq_rel) + 1 < threads) return;
     for (auto* counter : {&next_tokens_, &packed_tokens_, &next_panel_, &through_}) counter->store(0);
 }
@@ -108,17 +115,21 @@ void WeightMatmul::pack_tokens(const ggml_tensor* x, wave::WeightFormat format) 
     }
 }
 
-void WeightMatmul::multiply_panels(const ggml_tensor* node, wave::WeightFormat format, int thread) {
+void WeightMatmul::multiply_panels(const ggml_tensor* node, wave::WeightFormat format, int thread,
+                                   int threads) {
     const ggml_tensor* weights = node->src[0];
     auto& [memory, panel] = scratch_[thread];
-    for (int64_t next; (next = next_panel_.fetch_add(1)) < weights->ne[1] / wave::kPanelRows;) {
-        const int64_t row = next * wave::kPanelRows;
-        const uint8_t* rows = rows_of(weights, row, memory.get());
-        if (!rows) return failed_.store(true);
-        kernels_->multiply({format, rows, weights->nb[1], static_cast<int>(weights->ne[0])}, packed_,
-                           node->ne[1], static_cast<float*>(node->data) + row, node->nb[1] / sizeof(float),
-                           panel.get());
-    }
+    const int64_t panels = weights->ne[1] / wave::kPanelRows;
+    const int64_t share = node->ne[1] > 1 ? 1 : (panels + threads * kShares - 1) / (threads * kShares);
+    for (int64_t first; (first = next_panel_.fetch_add(share)) < panels;)
+        for (int64_t next = first; next < std::min(first + share, panels); next++) {
+            const int64_t row = next * wave::kPanelRows;
+            const uint8_t* rows = rows_of(weights, row, memory.get());
+            if (!rows) return failed_.store(true);
+            kernels_->multiply({format, rows, weights->nb[1], static_cast<int>(weights->ne[0])}, packed_,
+                               node->ne[1], static_cast<float*>(node->data) + row,
+                               node->nb[1] / sizeof(float), panel.get());
+        }
 }
 
 /// A panel's rows; null when they cannot be read.

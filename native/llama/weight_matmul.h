@@ -1,5 +1,5 @@
-// Products with the model's weights, for passes of many tokens: llama.cpp's nodes become ours where our
-// kernel knows the weights' format.
+// Products with the model's weights, for passes of many tokens or of one: llama.cpp's nodes become ours where
+// our kernel knows the weights' format.
 #pragma once
 
 #include "../kernels/matmul.h"
@@ -27,7 +27,7 @@ class WeightMatmul {
 
   private:
     void pack_tokens(const ggml_tensor* x, wave::WeightFormat format);
-    void multiply_panels(const ggml_tensor* node, wave::WeightFormat format, int thread);
+    void multiply_panels(const ggml_tensor* node, wave::WeightFormat format, int thread, int threads);
     const uint8_t* rows_of(const ggml_tensor* weights, int64_t first, uint8_t* memory);
     void reserve(const ggml_tensor* weights, const ggml_tensor* x);
 

@@ -45,6 +45,7 @@ struct AttentionCall {
     const CoarseRun* background; ///< [kv_heads][background_count]
     size_t background_count;
     const KvRun* tail; ///< [kv_heads]: its last `tokens` tokens are the ones computed; causal
+    bool on_device;    ///< q and out are memory of a device, with a token's heads side by side: for it only
     // With one token only:
     float* mass; ///< null, or [kv_heads][tokens in exact and wave runs]: attention mass is added per slot,
                  ///< summed over the group

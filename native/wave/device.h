@@ -33,6 +33,16 @@ class DeviceAttention {
     /// After a token: nothing of the buffer below is read any more until the next attend.
     virtual void settle() = 0;
 
+    // Where the weights are on the device too, new K and V come from there. float [tokens][kv_heads][d],
+    // tokens `stride` bytes apart:
+    /// Puts them behind the first tokens of a layer's tail, all of which `before` [kv_heads] has, or append
+    /// has got. @returns false when it cannot
+    virtual bool append(uint32_t layer, const KvRun* before, size_t tokens, const void* k, const void* v,
+                        size_t stride) = 0;
+    /// What was appended to a layer's tail, from `first` to `end`, into its reserved place. Throws
+    /// std::runtime_error
+    virtual void read_tail(uint32_t layer, size_t first, size_t end, KvTail& to) = 0;
+
     virtual const DeviceCounters& counters() const = 0;
     /// Of its memory, taken.
     virtual size_t bytes() const = 0;

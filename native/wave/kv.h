@@ -74,6 +74,10 @@ class KvTail {
     void write_values(uint32_t layer, uint32_t head, size_t at, size_t n, const uint8_t* x, size_t stride) {
         write(shape_.key_bytes(), layer, head, shape_.dv, at, n, x, stride);
     }
+    /// Where a token lies, for who copies it there.
+    uint8_t* slot(uint32_t layer, uint32_t head, size_t token) const {
+        return slots_[layer * shape_.kv_heads + head].get() + token * shape_.slot_bytes();
+    }
     /// The first n tokens, whether or not they are declared yet.
     KvRun run(uint32_t layer, uint32_t head, size_t n) const {
         return {slots_[layer * shape_.kv_heads + head].get(), n};

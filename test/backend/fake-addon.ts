@@ -3,7 +3,8 @@
  * is whatever FAKE_ANSWER says. Every head's
  * attention goes to the segments that share long words with what was passed. A forward pass can be made to hang until it is cancelled, so that tests of cancel and
  * kill need no timing: FAKE_HOLD names a text whose pass never ends, FAKE_HOLD_ONCE one that ends the second time. FAKE_LOADING makes a model load for ever on
- * another thread. FAKE_LOG names a file for what was passed. FAKE_KILL=n ends the process, as kill -9 does, at the n-th
+ * another thread. FAKE_GPU is the name of the GPU that there is; one of llama.cpp's plug-ins that is called `full` finds no
+ * room in it. FAKE_LOG names a file for what was passed. FAKE_KILL=n ends the process, as kill -9 does, at the n-th
  * of the moments that matter: a pass, a segment half-written or just written, before and after a text is renamed or a
  * file removed.
  */
@@ -13,7 +14,9 @@ import { syncBuiltinESMExports } from 'node:module';
 import type {
   AttentionReport,
   Budget,
+  CudaReport,
   DeviceReport,
+  GpuWeights,
   Head,
   NativeMemory,
   NativeModel,
@@ -29,6 +32,7 @@ const END = 256;
 const info: NativeModelInfo = {
   architecture: 'fake',
   description: 'fake',
+  gpu: '',
   layers: 1,
   queryHeads: 1,
   kvHeads: 1,
@@ -104,10 +108,12 @@ class Session implements NativeSession {
   #queries = '';
   #estimates = true;
   readonly #stored: SessionOptions['stored'];
+  readonly #cuda: SessionOptions['cuda'];
   #release: () => void = () => undefined;
 
-  constructor({ stored }: SessionOptions) {
+  constructor({ stored, cuda }: SessionOptions) {
     this.#stored = stored;
+    this.#cuda = cuda;
   }
 
   reset(views: View[]): void {
@@ -133,7 +139,8 @@ class Session implements NativeSession {
 
   device(): DeviceReport {
     const clusters = { hits: 0, misses: 0, staged: 0, evicted: 0, prefetched: 0, foreseen: 0 };
-    return { problem: '', calls: 0, refused: 0, ...clusters, copied: 0, bytes: 0 };
+    const none = { calls: 0, refused: 0, ...clusters, copied: 0, throughHost: 0 };
+    return { ...none, name: this.#cuda ? gpu : '', problem: '', bytes: this.#cuda ? 7 : 0 };
   }
 
   probe(tokens: Int32Array): Promise<void> {
@@ -265,9 +272,20 @@ class Session implements NativeSession {
 
 export const isa = 'fake';
 export const llamaVersion = '0';
-export const cuda = () => ({ driver: 0, problem: 'no NVIDIA driver', devices: [] });
 
-export function loadModel(path: string, onProgress: (share: number) => void): Promise<NativeModel> {
+const gpu = process.env.FAKE_GPU ?? '';
+export function cuda(): CudaReport {
+  if (!gpu) return { library: '', driver: 0, problem: 'no NVIDIA driver', devices: [] };
+  const device = { name: gpu, totalBytes: 2, freeBytes: 1, capability: '8.9', usable: true };
+  return { library: 'fake.so', driver: 13_000, problem: '', devices: [device] };
+}
+
+export function loadModel(
+  path: string,
+  onProgress: (share: number) => void,
+  weights?: GpuWeights,
+): Promise<NativeModel> {
+  if (weights?.plugin.includes('full')) return Promise.reject(failure('GpuProblem', 'no room for weights'));
   if (!fs.existsSync(path)) return Promise.reject(failure('ModelCorrupt', `${path} is missing`));
   if (process.env.FAKE_LOADING) {
     fs.writeSync(2, 'fake: loading\n');
@@ -275,7 +293,7 @@ export function loadModel(path: string, onProgress: (share: number) => void): Pr
     return new Promise(() => undefined);
   }
   onProgress(1);
-  return Promise.resolve(model);
+  return Promise.resolve({ ...model, info: { ...info, gpu: weights ? gpu : '' } });
 }
 
 export function createSession(_model: NativeModel, options: SessionOptions): NativeSession {

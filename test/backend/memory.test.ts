@@ -34,6 +34,24 @@ test('the memory is told by tier, also while an answer is written', async (t) =>
   assert.equal((await client.request0(MemoryRequest)).hits, hits);
 });
 
+test('where weights and attention are computed is chosen at load and told', async (t) => {
+  const lab = new Lab(t, { 'src/apple.ts': code('apple') });
+  const told = async (gpu: 'auto' | 'off' | undefined, environment: Record<string, string>) => {
+    const client = await lab.connect(await lab.start(environment));
+    const { memory } = await client.request(AskRequest, lab.params('Where?', { gpu }));
+    return [memory.gpu, memory.gpuBytes];
+  };
+  const there = { FAKE_GPU: 'X', REPOWAVE_GPU: 'plugin.so' };
+  assert.deepEqual(await told(undefined, there), [undefined, 0]);
+  assert.deepEqual(await told('off', there), [undefined, 0]);
+  assert.deepEqual(await told('auto', there), ['weights and attention on X', 1007]);
+  const full = { ...there, REPOWAVE_GPU: 'full.so' };
+  const sentence = 'weights on the CPU, attention on X: no room for weights';
+  assert.deepEqual(await told('auto', full), [sentence, 7]);
+  const none = 'weights and attention on the CPU: no NVIDIA driver';
+  assert.deepEqual(await told('auto', { REPOWAVE_GPU: 'plugin.so' }), [none, 0]);
+});
+
 test('a process with a cap far below the stored K/V stays below weights, cap and 300 MiB', async (t) => {
   const words = Array.from({ length: 7 }, (_, i) => `word${i}`);
   const lab = new Lab(t, Object.fromEntries(words.map((word) => [`${word}.ts`, code(word, 9_500)])));

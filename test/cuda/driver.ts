@@ -120,13 +120,16 @@ export function buildEmulated(name: string, options: Compile = {}): string {
 
 /** The library for the emulator, with the C ABI that librepowave_cuda.so has; or the one for a GPU that is named. */
 export function buildEmulatedLibrary(): string {
-  const forGpu = process.env.REPOWAVE_CUDA_LIBRARY;
-  if (forGpu !== undefined) return forGpu;
-  const sources = [
-    path.join(root, 'native/kernels/cuda/library.cu'),
+  return process.env.REPOWAVE_CUDA_LIBRARY ?? compileLibrary('librepowave_emulated.so');
+}
+
+/** The library for the emulator. @param sources see {@link Compile} */
+export function compileLibrary(name: string, sources = path.join(root, 'native')): string {
+  const files = [
+    path.join(sources, 'kernels/cuda/library.cu'),
     path.join(import.meta.dirname, 'emulated_device.cpp'),
   ];
-  return compile('librepowave_emulated.so', sources, { flags: ['-O2', '-fPIC', '-shared'] });
+  return compile(name, files, { flags: ['-O2', '-fPIC', '-shared'], sources });
 }
 
 /** What the program ended with: by itself, or stopped by a check. */

@@ -6,7 +6,7 @@
 using namespace repowave::cuda;
 
 extern "C" __attribute__((visibility("default"))) int repowave_cuda_devices(Device* to, int room, int* driver) {
-    *driver = 13000;
+    *driver = 13010;
     const char *streams = std::getenv("REPOWAVE_EMULATED_STREAMS"),
                *pinnable = std::getenv("REPOWAVE_EMULATED_PINNABLE");
     simt::streams().late = streams && !std::strcmp(streams, "late");

@@ -7,7 +7,7 @@ import { checkAddon, checkGpu, checkMemory, checkNode, checkPlatform, doctor } f
 import type { CudaReport, NativeAddon } from '../../backend/engine/native.ts';
 import { CATALOGUE, findModel } from '../../backend/models/catalogue.ts';
 
-const noGpu: CudaReport = { driver: 0, problem: 'no NVIDIA driver', devices: [] };
+const noGpu: CudaReport = { library: '', driver: 0, problem: 'no NVIDIA driver', devices: [] };
 const addon = { isa: 'avx2', llamaVersion: '0.5.0', cuda: () => noGpu } as NativeAddon;
 
 test('a Node that is too old is named with the version to install', () => {
@@ -43,23 +43,33 @@ test('the addon tells what it computes with, or why it does not load', () => {
   assert.equal(bad[1]!.detail, 'Cannot find module x; build it with npm run build');
 });
 
-test('a GPU is told with its driver and memory, and why it is not used', () => {
-  assert.equal(checkGpu(noGpu).detail, 'no NVIDIA driver; not needed');
+test('a GPU is told with its driver and memory, and what keeps it from being used', () => {
+  assert.equal(checkGpu(noGpu, {}).detail, 'no NVIDIA driver; not needed');
   const device = { name: 'NVIDIA X', totalBytes: 24e9, freeBytes: 20e9, capability: '8.9', usable: true };
-  assert.deepEqual(checkGpu({ driver: 13000, problem: '', devices: [device] }), {
+  const found = (driver: number, capability = '8.9', usable = true): CudaReport => ({
+    ...{ library: '', driver, problem: '' },
+    devices: [{ ...device, capability, usable }],
+  });
+  const [cuda, vulkan] = ['/p/libggml-cuda.so', '/p/libggml-vulkan.so'];
+  assert.deepEqual(checkGpu(found(13000), { cuda }), {
     name: 'GPU',
     ok: true,
     detail:
-      'NVIDIA X, 20 GB of 24 GB free, compute capability 8.9; driver for CUDA 13.0; not used unless REPOWAVE_CUDA names the library',
+      'NVIDIA X, 20 GB of 24 GB free, compute capability 8.9; driver for CUDA 13.0; weights by /p/libggml-cuda.so; used with --gpu auto only',
   });
-  const old = { ...device, capability: '7.5', usable: false };
+  assert.match(checkGpu(found(13000), {}).detail, /weights stay on the processor until you run npm install/);
   assert.match(
-    checkGpu({ driver: 13000, problem: '', devices: [old] }).detail,
-    /7\.5, for which there are no kernels/,
+    checkGpu(found(13000, '9.0'), { cuda }).detail,
+    /needs a driver for CUDA 13\.1 on compute capability 9\.0; used/,
+  );
+  assert.match(checkGpu(found(13000, '7.5', false), {}).detail, /7\.5, for which there are no kernels/);
+  assert.match(
+    checkGpu({ library: '', driver: 12040, problem: 'driver too old', devices: [] }, {}).detail,
+    /CUDA 12\.4; driver too old; not needed/,
   );
   assert.match(
-    checkGpu({ driver: 12040, problem: 'driver too old', devices: [] }).detail,
-    /CUDA 12\.4; driver too old/,
+    checkGpu(noGpu, { vulkan }).detail,
+    /^no NVIDIA driver; weights by \/p\/libggml-vulkan\.so; used with/,
   );
 });
 

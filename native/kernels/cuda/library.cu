@@ -161,6 +161,10 @@ EXPORT int repowave_cuda_wait(void* stream) {
     return static_cast<int>(cudaStreamSynchronize(static_cast<cudaStream_t>(stream)));
 }
 
+EXPORT int repowave_cuda_wait_for_all() {
+    return static_cast<int>(cudaDeviceSynchronize());
+}
+
 EXPORT const char* repowave_cuda_error(int error) {
     return cudaGetErrorString(static_cast<cudaError_t>(error));
 }

@@ -83,6 +83,9 @@ int repowave_cuda_copy(void* to, const void* from, size_t bytes, void* stream);
 /// Waits for all that was started on a stream. @returns 0, or CUDA's error
 int repowave_cuda_wait(void* stream);
 
+/// Waits for all that was started on the device, by others too. @returns 0, or CUDA's error
+int repowave_cuda_wait_for_all();
+
 /// @returns what an error means, in CUDA's words
 const char* repowave_cuda_error(int error);
 }

@@ -122,6 +122,10 @@ inline cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
     if (stream) static_cast<simt::Stream*>(stream)->run(SIZE_MAX);
     return cudaSuccess;
 }
+inline cudaError_t cudaDeviceSynchronize() {
+    for (const auto& [stream, own] : simt::streams().all) own->run(SIZE_MAX);
+    return cudaSuccess;
+}
 inline cudaError_t cudaStreamQuery(cudaStream_t stream) {
     return stream && !static_cast<simt::Stream*>(stream)->work.empty() ? cudaErrorNotReady : cudaSuccess;
 }
