@@ -96,7 +96,7 @@ void CudaAttention::store(Layer& layer, const AttentionCall& call) {
     const size_t places_at = parts.add(places.data(), places.size() * sizeof(cuda::Place));
     const size_t tiles_at = parts.add(all.data(), all.size() * sizeof(cuda::Tile));
     layer.stored = {};
-    layer.stored = room(parts.bytes());
+    layer.stored = room(std::max<size_t>(64, parts.bytes())); // of no bytes there is no memory
     const auto* const base = layer.stored.as<uint8_t>();
 
     layer.tiles = layer.stored.as<cuda::Tile>(tiles_at);

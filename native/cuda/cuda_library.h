@@ -20,6 +20,10 @@ struct CudaLibrary {
     decltype(&repowave_cuda_workspace) workspace;
     decltype(&repowave_cuda_choose) choose;
     decltype(&repowave_cuda_attend) attend;
+    decltype(&repowave_cuda_prefill_workspace) prefill_workspace;
+    decltype(&repowave_cuda_prefill) prefill;
+    decltype(&repowave_cuda_cluster_workspace) cluster_workspace;
+    decltype(&repowave_cuda_cluster) cluster;
     decltype(&repowave_cuda_move) move;
     decltype(&repowave_cuda_allocate) allocate;
     decltype(&repowave_cuda_free) free;

@@ -106,17 +106,17 @@ export function compile(
  */
 export const gpuDriver = process.env.REPOWAVE_CUDA_DRIVER;
 
-/** Compiles driver.cu alone, for programs of several versions of the kernels. */
-export function compileDriver(name: string, flags: string[]): string {
-  return compile(name, [path.join(import.meta.dirname, 'driver.cu')], { flags: [...flags, '-c'] });
+const STEPS_SOURCE = path.join(import.meta.dirname, 'driver.cu');
+
+/** Compiles driver.cu, or another program, alone, for several versions of the kernels. */
+export function compileDriver(name: string, flags: string[], main = STEPS_SOURCE): string {
+  return compile(name, [main], { flags: [...flags, '-c'] });
 }
 
 /** Compiles the kernels and the program that has them run. */
 export function buildEmulated(name: string, options: Compile = {}): string {
   const library = path.join(options.sources ?? path.join(root, 'native'), 'kernels/cuda/library.cu');
-  const driver = options.driver
-    ? ['-x', 'none', options.driver]
-    : [options.main ?? path.join(import.meta.dirname, 'driver.cu')];
+  const driver = options.driver ? ['-x', 'none', options.driver] : [options.main ?? STEPS_SOURCE];
   return compile(name, [library, ...driver], options);
 }
 
