@@ -138,7 +138,16 @@ class Session implements NativeSession {
   }
 
   device(): DeviceReport {
-    const none = { calls: 0, passes: 0, clustered: 0, refused: 0, hits: 0, misses: 0, evicted: 0, throughHost: 0 };
+    const none = {
+      calls: 0,
+      passes: 0,
+      clustered: 0,
+      refused: 0,
+      hits: 0,
+      misses: 0,
+      evicted: 0,
+      throughHost: 0,
+    };
     return { ...none, name: this.#cuda ? gpu : '', problem: '', bytes: this.#cuda ? 7 : 0 };
   }
 
