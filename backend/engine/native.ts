@@ -157,8 +157,11 @@ export interface DeviceReport {
   name: string;
   /** Why it is not used, or not any more; empty while all is well, and without one. */
   problem: string;
-  /** Attention of one token of one layer: done on the device, and left to the processor all the same. */
+  /** What was done on the device: attention of one token of one layer, of several tokens, and layers put into clusters. */
   calls: number;
+  passes: number;
+  clustered: number;
+  /** What it could not do all the same. */
   refused: number;
   /** Clusters that were chosen: on the device already, or brought there; of those, copied first for it to read. */
   hits: number;

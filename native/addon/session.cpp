@@ -249,7 +249,8 @@ Napi::Value SessionWrap::device(const Napi::CallbackInfo& call) {
     const auto set = [&](const char* name, uint64_t value) {
         result[name] = Napi::Number::New(call.Env(), static_cast<double>(value));
     };
-    set("calls", counters.calls), set("refused", counters.refused);
+    set("calls", counters.calls), set("passes", counters.passes), set("clustered", counters.clustered);
+    set("refused", counters.refused);
     set("hits", counters.hits), set("misses", counters.misses);
     set("staged", counters.staged), set("evicted", counters.evicted);
     set("prefetched", counters.prefetched), set("foreseen", counters.foreseen);

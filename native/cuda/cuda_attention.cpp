@@ -36,33 +36,27 @@ void CudaAttention::keep_tail(size_t tokens) {
 }
 
 bool CudaAttention::attend(const AttentionCall& call) {
-    if (call.tokens != 1 || !failure_.empty()) return false;
+    const bool pass = call.tokens > 1;
+    if (!failure_.empty() || (pass && !can_pass(call))) return false;
     Layer& layer = layers_[call.first_head / shape_.kv_heads];
     // Comparing a choice with exact attention is the processor's.
     if (call.sample || layer.refused) return counters_.refused++, false;
-    try {
-        run(layer, call);
-    } catch (const NoDeviceRoom&) {
-        return counters_.refused++, false;
-    } catch (const CudaProblem& problem) {
-        failure_ = problem.what();
-        return false;
-    } catch (...) {
-        failure_ = "stopped in the middle of a step";
-        throw;
-    }
-    counters_.calls++;
+    if (!attempt([&] { pass ? run_pass(layer, call) : run(layer, call); })) return false;
+    (pass ? counters_.passes : counters_.calls)++;
     return true;
 }
 
-void CudaAttention::run(Layer& layer, const AttentionCall& call) {
+void CudaAttention::make_ready(Layer& layer, const AttentionCall& call) {
     pages_.begin_step();
     copies_.join();
-    if (!layer.ready) {
-        layer.refused = true; // until it is stored: trying again would only throw out what others use
-        store(layer, call);
-        layer.ready = true, layer.refused = false;
-    }
+    if (layer.ready) return;
+    layer.refused = true; // until it is stored: trying again would only throw out what others use
+    store(layer, call);
+    layer.ready = true, layer.refused = false;
+}
+
+void CudaAttention::run(Layer& layer, const AttentionCall& call) {
+    make_ready(layer, call);
     copy_tail(layer, call.tail);
     prepare(layer, call);
     choose(layer, call);

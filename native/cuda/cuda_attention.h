@@ -28,6 +28,7 @@ class CudaAttention final : public wave::DeviceAttention {
     bool append(uint32_t layer, const wave::KvRun* before, size_t tokens, const void* k, const void* v,
                 size_t stride) override;
     void read_tail(uint32_t layer, size_t first, size_t end, wave::KvTail& to) override;
+    std::vector<uint32_t> nearest(uint32_t layer, const wave::KvRun* runs) override; // cuda_index.cpp
     const wave::DeviceCounters& counters() const override { return counters_; }
     size_t bytes() const override { return memory_.used(); }
     const std::string& failure() const override { return failure_; }
@@ -85,6 +86,31 @@ class CudaAttention final : public wave::DeviceAttention {
     }
     std::vector<cuda::Run> runs(const Layer& layer, const wave::AttentionCall& call) const;
 
+    // cuda_prefill.cpp
+    static bool can_pass(const wave::AttentionCall& call);
+    void run_pass(Layer& layer, const wave::AttentionCall& call);
+    std::vector<cuda::Span> spans(const Layer& layer, const wave::AttentionCall& call) const;
+    template <class Visit> void each_row(const wave::AttentionCall& call, Visit visit) const;
+    // cuda_index.cpp
+    void run_clustering(Layer& layer, const wave::KvRun* runs, std::vector<uint32_t>& result);
+
+    /// @returns false when it could not be done; the processor does it then
+    template <class Work> bool attempt(Work work) {
+        if (!failure_.empty()) return false;
+        try {
+            work();
+        } catch (const NoDeviceRoom&) {
+            return counters_.refused++, false;
+        } catch (const CudaProblem& problem) {
+            failure_ = problem.what();
+            return false;
+        } catch (...) {
+            failure_ = "stopped in the middle of a step";
+            throw;
+        }
+        return true;
+    }
+    void make_ready(Layer& layer, const wave::AttentionCall& call);
     void run(Layer& layer, const wave::AttentionCall& call);
     void prepare(const Layer& layer, const wave::AttentionCall& call);
     void choose(const Layer& layer, const wave::AttentionCall& call);

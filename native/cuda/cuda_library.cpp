@@ -25,6 +25,10 @@ CudaLibrary open_cuda(const std::string& path) {
     find(library, "repowave_cuda_choose", it.choose);
     find(library, "repowave_cuda_attend", it.attend);
     find(library, "repowave_cuda_select", it.select);
+    find(library, "repowave_cuda_prefill_workspace", it.prefill_workspace);
+    find(library, "repowave_cuda_prefill", it.prefill);
+    find(library, "repowave_cuda_cluster_workspace", it.cluster_workspace);
+    find(library, "repowave_cuda_cluster", it.cluster);
     find(library, "repowave_cuda_move", it.move);
     find(library, "repowave_cuda_place", it.place);
     find(library, "repowave_cuda_pin", it.pin);

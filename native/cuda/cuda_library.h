@@ -21,6 +21,10 @@ struct CudaLibrary {
     decltype(&repowave_cuda_choose) choose;
     decltype(&repowave_cuda_attend) attend;
     decltype(&repowave_cuda_select) select;
+    decltype(&repowave_cuda_prefill_workspace) prefill_workspace;
+    decltype(&repowave_cuda_prefill) prefill;
+    decltype(&repowave_cuda_cluster_workspace) cluster_workspace;
+    decltype(&repowave_cuda_cluster) cluster;
     decltype(&repowave_cuda_move) move;
     decltype(&repowave_cuda_place) place;
     decltype(&repowave_cuda_pin) pin;

@@ -191,6 +191,7 @@ void Session::save(const std::string& path, const std::string& meta) {
     wave::SegmentSettings settings;
     settings.threads = threads_;
     settings.packed = packed_;
+    settings.device = device_.get();
     for (const LayerFacts& layer : layers_) settings.without_index.push_back(layer.window > 0);
     for (uint32_t layer = 0; layer < shape_.layers; layer++) bring_tail(layer, tail_.tokens());
     save_seconds_ = wave::write_segment(path, tail_, meta, settings);

@@ -159,13 +159,14 @@ Partition cluster(const float* x, size_t points, uint32_t d) {
     }
 }
 
-BuiltClusters::BuiltClusters(const KvShape& shape, const KvRun& run) {
+BuiltClusters::BuiltClusters(const KvShape& shape, const KvRun& run, const uint32_t* nearest) {
     const size_t slot = shape.slot_bytes();
     const std::vector<float> k = as_floats(run.slots, slot, shape.type, run.tokens, shape.dk);
     const std::vector<float> v =
         as_floats(run.slots + shape.key_bytes(), slot, shape.type, run.tokens, shape.dv);
     const std::vector<float> ones(run.tokens, 1.0f);
-    const Partition fine = cluster(k.data(), run.tokens, shape.dk);
+    const Partition fine = nearest ? partition({nearest, nearest + run.tokens}, cluster_limit(run.tokens))
+                                   : cluster(k.data(), run.tokens, shape.dk);
     const std::vector<float> fine_keys = means(k, ones, shape.dk, fine),
                              fine_values = means(v, ones, shape.dv, fine), sizes = sizes_of(ones, fine);
     const Partition coarse = cluster(fine_keys.data(), sizes.size(), shape.dk);

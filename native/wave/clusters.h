@@ -58,7 +58,8 @@ Partition cluster(const float* x, size_t points, uint32_t d);
 /// At most 65,536 tokens.
 class BuiltClusters {
   public:
-    BuiltClusters(const KvShape& shape, const KvRun& run);
+    /// @param nearest null, or [tokens]: the centroid that each token goes to, known already
+    BuiltClusters(const KvShape& shape, const KvRun& run, const uint32_t* nearest = nullptr);
     const std::vector<uint32_t>& order() const { return order_; } ///< [tokens] the token in each slot
     Clusters view() const;
 

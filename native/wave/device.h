@@ -1,18 +1,20 @@
-// What attends in place of the processor where there is a device, one token of one layer at a time.
+// What attends in place of the processor where there is a device, one layer at a time, and finds clusters.
 #pragma once
 
 #include "attention.h"
 
 namespace wave {
 
-/// What a device has done since it was opened; counted in clusters but for calls.
+/// What a device has done since it was opened; counted in clusters but for calls, passes and
+/// clustered.
 struct DeviceCounters {
-    uint64_t calls = 0;   ///< done
-    uint64_t refused = 0; ///< left to the processor: no room, or what devices do not do
-    uint64_t hits = 0;    ///< chosen and on the device already
-    uint64_t misses = 0;  ///< chosen and brought from the buffer below
-    uint64_t staged =
-        0; ///< of those, copied for the device to read, since it cannot read them in their place
+    uint64_t calls = 0;     ///< of one token, done
+    uint64_t passes = 0;    ///< calls of several tokens, done
+    uint64_t clustered = 0; ///< layers that clusters were found for
+    uint64_t refused = 0;   ///< left to the processor: no room, or what devices do not do
+    uint64_t hits = 0;      ///< chosen and on the device already
+    uint64_t misses = 0;    ///< chosen and brought from the buffer below
+    uint64_t staged = 0;    ///< of those, copied first, since the device cannot read them in their place
     uint64_t evicted = 0;
     uint64_t prefetched = 0; ///< brought before they were chosen
     uint64_t foreseen = 0;   ///< of those, chosen later while they were there
@@ -32,6 +34,9 @@ class DeviceAttention {
     virtual bool attend(const AttentionCall& call) = 0;
     /// After a token: nothing of the buffer below is read any more until the next attend.
     virtual void settle() = 0;
+    /// Which centroid each token goes to, as cluster() finds them for each KV head of a layer. @param runs
+    /// [kv_heads] of the tail @returns [kv_heads][tokens]; nothing when it cannot
+    virtual std::vector<uint32_t> nearest(uint32_t layer, const KvRun* runs) = 0;
 
     // Where the weights are on the device too, new K and V come from there. float [tokens][kv_heads][d],
     // tokens `stride` bytes apart:

@@ -30,10 +30,13 @@ struct NoSpace : std::runtime_error {
     using runtime_error::runtime_error;
 };
 
+class DeviceAttention;
+
 struct SegmentSettings {
-    int threads = 1;                 ///< that build the index
-    std::vector<bool> without_index; ///< per layer; empty: all have one
-    bool packed = false;             ///< whether slots are stored in eight bits per element (packing.h)
+    int threads = 1;                   ///< that build the index
+    std::vector<bool> without_index;   ///< per layer; empty: all have one
+    bool packed = false;               ///< whether slots are stored in eight bits per element (packing.h)
+    DeviceAttention* device = nullptr; ///< what finds its clusters, as far as it can
 };
 /// How long the parts of writing took.
 struct SegmentSeconds {

@@ -1,3 +1,4 @@
+#include "device.h"
 #include "segment_file.h"
 
 #include <atomic>
@@ -56,10 +57,25 @@ KvRun run_of(const KvTail& tail, size_t head) {
     return tail.run(static_cast<uint32_t>(head / heads), static_cast<uint32_t>(head % heads), tail.tokens());
 }
 
+/// [layers] of [kv_heads][tokens], as the device finds them; empty where it does not.
+std::vector<std::vector<uint32_t>> nearest_by_device(const KvTail& tail, const SegmentSettings& settings) {
+    const KvShape& shape = tail.shape();
+    std::vector<std::vector<uint32_t>> nearest(shape.layers);
+    std::vector<KvRun> runs(shape.kv_heads);
+    for (uint32_t layer = 0; settings.device && layer < shape.layers; layer++) {
+        if (!settings.without_index.empty() && settings.without_index[layer]) continue;
+        for (uint32_t head = 0; head < shape.kv_heads; head++)
+            runs[head] = run_of(tail, layer * shape.kv_heads + head);
+        nearest[layer] = settings.device->nearest(layer, runs.data());
+    }
+    return nearest;
+}
+
 /// Layer by layer and head by head, shared out among threads; the result does not depend on their number.
 Indexes build_indexes(const KvTail& tail, const SegmentSettings& settings) {
     const KvShape& shape = tail.shape();
     Indexes indexes(shape.heads());
+    const auto nearest = nearest_by_device(tail, settings);
     std::atomic<size_t> next{0};
     std::exception_ptr failure;
     std::mutex mutex;
@@ -67,7 +83,10 @@ Indexes build_indexes(const KvTail& tail, const SegmentSettings& settings) {
         try {
             for (size_t i; (i = next.fetch_add(1)) < indexes.size();) {
                 if (!settings.without_index.empty() && settings.without_index[i / shape.kv_heads]) continue;
-                indexes[i] = std::make_unique<BuiltClusters>(shape, run_of(tail, i));
+                const std::vector<uint32_t>& known = nearest[i / shape.kv_heads];
+                indexes[i] = std::make_unique<BuiltClusters>(
+                    shape, run_of(tail, i),
+                    known.empty() ? nullptr : known.data() + i % shape.kv_heads * tail.tokens());
             }
         } catch (...) {
             const std::lock_guard lock(mutex);

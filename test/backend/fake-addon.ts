@@ -139,7 +139,8 @@ class Session implements NativeSession {
 
   device(): DeviceReport {
     const clusters = { hits: 0, misses: 0, staged: 0, evicted: 0, prefetched: 0, foreseen: 0 };
-    const none = { calls: 0, refused: 0, ...clusters, copied: 0, throughHost: 0 };
+    const done = { calls: 0, passes: 0, clustered: 0, refused: 0 };
+    const none = { ...done, ...clusters, copied: 0, throughHost: 0 };
     return { ...none, name: this.#cuda ? gpu : '', problem: '', bytes: this.#cuda ? 7 : 0 };
   }
 

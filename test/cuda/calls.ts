@@ -43,7 +43,13 @@ export interface Options {
 export const HEAD_SIZES = [64, 80, 96, 128, 256];
 
 /** K and V in which consecutive tokens resemble each other, so that clusters mean something. */
-function makeRun(random: Random, shape: Shape, tokens: number, format: Format, bias: number): PlacedRun {
+export function makeRun(
+  random: Random,
+  shape: Shape,
+  tokens: number,
+  format: Format,
+  bias: number,
+): PlacedRun {
   const fill = (d: number, likeness: number) => {
     const x = new Float64Array(tokens * shape.kvHeads * d);
     const mean = new Float64Array(shape.kvHeads * d);

@@ -1,62 +1,12 @@
 // Runs steps of attention that it reads from its input, and writes what came out: for each step the numbers
 // that driver.ts writes. Compiled by a C++ compiler it runs the kernels in the emulator, by nvcc on a GPU.
-#include "kernels/cuda/library.h"
-#include "kernels/cuda/simt.h"
+#include "device_memory.h"
 
-#include <cstdio>
 #include <utility>
-#include <vector>
 
 using namespace repowave::cuda;
 
 namespace {
-
-bool read_bytes(void* to, size_t bytes) {
-    return std::fread(to, 1, bytes, stdin) == bytes;
-}
-
-template <class T> T read_number() {
-    T x{};
-    if (!read_bytes(&x, sizeof x)) std::exit(3);
-    return x;
-}
-
-/// Memory of the device that goes with the step.
-class Memory {
-  public:
-    Memory() = default;
-    Memory(const Memory&) = delete;
-    ~Memory() {
-        for (void* each : all_) cudaFree(each);
-    }
-    template <class T> T* reserve(size_t count) {
-        T* p = nullptr;
-        if (cudaMalloc(&p, count * sizeof(T)) != cudaSuccess) std::exit(4);
-        all_.push_back(p);
-        return p;
-    }
-    template <class T> T* copy(const std::vector<T>& from) {
-        T* p = reserve<T>(from.size());
-        cudaMemcpyAsync(p, from.data(), from.size() * sizeof(T), cudaMemcpyHostToDevice, nullptr);
-        return p;
-    }
-    /// The next numbers of the input.
-    template <class T> T* read(size_t count) {
-        std::vector<T> x(count);
-        if (!read_bytes(x.data(), count * sizeof(T))) std::exit(3);
-        return copy(x);
-    }
-
-  private:
-    std::vector<void*> all_;
-};
-
-template <class T> void write(const T* from, size_t count) {
-    std::vector<T> x(count);
-    cudaMemcpyAsync(x.data(), from, count * sizeof(T), cudaMemcpyDeviceToHost, nullptr);
-    cudaStreamSynchronize(nullptr);
-    std::fwrite(x.data(), sizeof(T), count, stdout);
-}
 
 Tile read_tile(Memory& memory, int head_size) {
     Tile tile{};

@@ -72,9 +72,11 @@ export interface Outcome {
 /** How threads take turns, see native/kernels/cuda/emulator/block.h: in order, by chance, one warp ahead, one thread held back. */
 export const SCHEDULES = [-1, 3, 1, 2];
 
-interface Compile {
+export interface Compile {
   flags?: string[];
-  /** An object file of driver.cu, made with the same flags. */
+  /** The program that has the kernels run; driver.cu where nothing is said. */
+  main?: string;
+  /** An object file of it, made with the same flags. */
   driver?: string;
   /** Where `kernels/cuda` lies. */
   sources?: string;
@@ -104,17 +106,17 @@ export function compile(
  */
 export const gpuDriver = process.env.REPOWAVE_CUDA_DRIVER;
 
-/** Compiles driver.cu alone, for programs of several versions of the kernels. */
-export function compileDriver(name: string, flags: string[]): string {
-  return compile(name, [path.join(import.meta.dirname, 'driver.cu')], { flags: [...flags, '-c'] });
+const STEPS_SOURCE = path.join(import.meta.dirname, 'driver.cu');
+
+/** Compiles driver.cu, or another program, alone, for several versions of the kernels. */
+export function compileDriver(name: string, flags: string[], main = STEPS_SOURCE): string {
+  return compile(name, [main], { flags: [...flags, '-c'] });
 }
 
-/** Compiles the kernels and driver.cu. */
+/** Compiles the kernels and the program that has them run. */
 export function buildEmulated(name: string, options: Compile = {}): string {
   const library = path.join(options.sources ?? path.join(root, 'native'), 'kernels/cuda/library.cu');
-  const driver = options.driver
-    ? ['-x', 'none', options.driver]
-    : [path.join(import.meta.dirname, 'driver.cu')];
+  const driver = options.driver ? ['-x', 'none', options.driver] : [options.main ?? STEPS_SOURCE];
   return compile(name, [library, ...driver], options);
 }
 

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { randomCase } from './calls.ts';
 import { buildEmulated, SCHEDULES, tryRun } from './driver.ts';
+import { buildPasses, randomPoints, randomPrefill, tryPasses } from './passes.ts';
 import { SANITIZERS } from './sanitizers.ts';
 
 const cases = [
@@ -13,6 +14,13 @@ const cases = [
   randomCase(104, { headSize: 64, group: 1, waves: [3500], budget: 3000, late: false }),
 ];
 for (const { step } of cases) step.mass = step.moves = true;
+const passes = [
+  randomPrefill(100, { headSize: 64, group: 3, tokens: 30, sinks: true, softCap: true, more: true }),
+  randomPrefill(101, { headSize: 80, window: true, tokens: 12 }),
+  randomPrefill(102, { headSize: 256, biases: true, tokens: 5 }),
+  randomPoints(103, 64, 'f16', 2, 70),
+  randomPoints(104, 80, 'bf16', 1, 40),
+];
 
 for (const [what, name, flags] of [
   ['races with nothing', 'emulated-tsan', SANITIZERS.tsan],
@@ -26,6 +34,14 @@ for (const [what, name, flags] of [
         cases.map(({ step }) => step),
         seed,
       );
+      assert.equal(ended.status, 0, `schedule ${seed}: ${ended.stderr}`);
+    }
+  });
+
+  test(`emulated: passes of several tokens and k-means: ${what}, under every schedule`, () => {
+    const program = buildPasses(`${name}-passes`, { flags });
+    for (const seed of SCHEDULES) {
+      const ended = tryPasses(program, passes, seed);
       assert.equal(ended.status, 0, `schedule ${seed}: ${ended.stderr}`);
     }
   });

@@ -4,8 +4,10 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
+import { cluster } from '../reference/clusters.ts';
 import { assertChoice, expectedOf, randomCase, relativeError, type Case } from './calls.ts';
 import { buildEmulated, compileDriver, SCHEDULES, tryRun } from './driver.ts';
+import { expectedPrefill, PASSES_SOURCE, randomPoints, randomPrefill, tryPasses } from './passes.ts';
 import { SANITIZERS } from './sanitizers.ts';
 
 const native = path.resolve(import.meta.dirname, '../../native');
@@ -77,6 +79,34 @@ const MUTANTS: [what: string, file: string, from: string, to: string, n?: number
     '{near.high, near.low, far.high, far.low}',
     '{near.high, 0, far.high, 0}',
   ],
+  ['attends before keys and values are there', 'prefill.cuh', SYNC, ''],
+  ['overwrites keys that others still read', 'prefill.cuh', SYNC, '', 2],
+  ['reads queries of other lanes too early', 'prefill.cuh', '__syncwarp();', ''],
+  ['lets a token see the next one', 'prefill.cuh', 'span.tokens), token + 1 -', 'span.tokens), token + 2 -'],
+  ['has a window of one token more', 'prefill.cuh', 'token + 1 - window', 'token - window'],
+  ['reads a key beyond the end', 'prefill.cuh', 'key < at.end)', 'key <= at.end)'],
+  ['takes the tail to be seen whole', 'prefill.cuh', 'span.causal ?', 'false ?'],
+  ['leaves the bias of a run out', 'prefill.cuh', ' + at.span.bias * kLog2E', ''],
+  [
+    'forgets the last keys of a block',
+    'prefill.cuh',
+    'Seen(span, last_token, window).end',
+    'Seen(span, first_token, window).end',
+  ],
+  ['forgets the sinks of a pass', 'prefill.cuh', 'exp2_of(sink - m + kWeightShift)', '0.0f'],
+  ['forgets what was attended to elsewhere', 'prefill.cuh', 'x += weight *', 'x += 0 * weight *'],
+  ['adds the parts of the mean too early', 'kmeans.cuh', SYNC, ''],
+  ['divides the mean by too much', 'kmeans.cuh', 'sum / a.count', 'sum / (a.count + 1)'],
+  ['takes the last of equal centroids', 'kmeans.cuh', 'b.centroid < a.centroid', 'b.centroid > a.centroid'],
+  [
+    'loses the first member',
+    'kmeans.cuh',
+    'add(first + __ffs(',
+    'if (members & (members - 1)) add(first + __ffs(',
+  ],
+  ['seeds with other tokens', 'kmeans.cuh', 'own) + 1) * a.count', 'own)) * a.count'],
+  ["takes half of the centroids' bits", 'kmeans.cuh', 'small.parts[i], i)', '{0, 0, 0, 0}, i)'],
+  ['compares points that are not there yet', 'kmeans.cuh', '__syncwarp();', ''],
   ['mixes elements of values up', 'fragments.cuh', '2 * (word % 4) + t % 2', '2 * (word % 4) + 1 - t % 2'],
 ];
 
@@ -114,6 +144,24 @@ const cases = [
 for (const { step } of cases) step.moves = true;
 /** The sanitizers are slow. */
 const few = cases.slice(0, 3);
+const prefills = [
+  randomPrefill(10, {
+    headSize: 64,
+    group: 4,
+    tokens: 40,
+    format: 'f16',
+    biases: false,
+    sinks: true,
+    more: true,
+  }),
+  randomPrefill(11, { headSize: 64, group: 3, tokens: 21, format: 'bf16', window: true, before: 120 }),
+  randomPrefill(12, { headSize: 64, group: 2, tokens: 30, biases: true }),
+];
+const points = [7, 20, 120, 333].map((tokens) => randomPoints(tokens, 64, 'f16', 1, tokens));
+/** Four tokens four times over: many products are equal. */
+const copies = { ...randomPoints(21, 64, 'f16', 1, 40) };
+copies.keys = copies.keys.map((_, i) => copies.keys[i % 256]!);
+points.push(copies);
 /** Budgets that end within and between clusters, for one schedule. */
 const budgets: Case[] = [];
 for (let budget = 11; budget < 300; budget += 17) {
@@ -164,19 +212,59 @@ function passes(program: string, which: Case[], seed: number): boolean {
   });
 }
 
+/** The centroid of each token, in float64. */
+function nearestOf(keys: Float64Array, tokens: number): Uint32Array {
+  const { order, starts } = cluster(keys, tokens, 64);
+  const nearest = new Uint32Array(tokens);
+  for (let c = 0; c + 1 < starts.length; c++)
+    for (let s = starts[c]!; s < starts[c + 1]!; s++) nearest[order[s]!] = order[starts[c]!]!;
+  return nearest;
+}
+
+/** The same of passes of several tokens and of k-means. */
+function passesPass(program: string, seed: number): boolean {
+  const { status, results } = tryPasses(program, [...prefills, ...points], seed);
+  if (status !== 0) return false;
+  return results.every((result, i) => {
+    const one = prefills[i];
+    if (one) return relativeError(result, expectedPrefill(one)) < (one.format === 'f16' ? 3e-6 : 3e-5);
+    const { keys, tokens } = points[i - prefills.length]!;
+    const first = new Map<number, number>();
+    const own = Array.from(result, (c, token) => first.get(c) ?? (first.set(c, token), token));
+    return nearestOf(keys, tokens).every((c, token) => c === own[token]);
+  });
+}
+
 /** @param checks what the program is built with beside the usual; the driver is compiled once for all of the same name */
-function build(sources: string, name: string, kind: string, checks: string[]): string {
+function build(sources: string, name: string, kind: string, checks: string[], main?: string): string {
   const flags = [
     ...['-O1', '-Wno-unused-variable', '-Wno-unused-but-set-variable', '-Wno-unused-parameter'],
     ...checks,
   ];
-  drivers[kind] ??= compileDriver(`driver-${kind}.o`, flags);
-  return buildEmulated(`mutant-${name}-${kind}`, { flags, sources, driver: drivers[kind] });
+  const which = main ? `${kind}-passes` : kind;
+  drivers[which] ??= compileDriver(`driver-${which}.o`, flags, main);
+  return buildEmulated(`mutant-${name}-${which}`, { flags, sources, driver: drivers[which] });
 }
 const drivers: Record<string, string> = {};
+/** What steps of one token do not use. */
+const ONLY_PASSES = ['prefill.cuh', 'kmeans.cuh'];
 
 /** @returns the first way in which it is noticed */
-function caughtBy(sources: string, name: string): string | undefined {
+function caughtBy(sources: string, name: string, file: string): string | undefined {
+  return ONLY_PASSES.includes(file) ? caughtByPasses(sources, name) : caughtBySteps(sources, name);
+}
+
+function caughtByPasses(sources: string, name: string): string | undefined {
+  const plain = build(sources, name, 'plain', [], PASSES_SOURCE);
+  const seed = SCHEDULES.find((one) => !passesPass(plain, one));
+  if (seed !== undefined) return `results, schedule ${seed}`;
+  for (const [sanitizer, extra] of Object.entries(SANITIZERS)) {
+    if (!passesPass(build(sources, name, sanitizer, extra, PASSES_SOURCE), 3)) return sanitizer;
+  }
+  return undefined;
+}
+
+function caughtBySteps(sources: string, name: string): string | undefined {
   const plain = build(sources, name, 'plain', []);
   const seed = SCHEDULES.find((one) => !passes(plain, one < 0 ? [...cases, ...budgets] : cases, one));
   if (seed !== undefined) return `results, schedule ${seed}`;
@@ -188,14 +276,16 @@ function caughtBy(sources: string, name: string): string | undefined {
 }
 
 test('emulated: the kernels without a fault pass', () => {
-  assert.equal(caughtBy(copyKernels('none'), 'none'), undefined);
+  const sources = copyKernels('none');
+  assert.equal(caughtBySteps(sources, 'none'), undefined);
+  assert.equal(caughtByPasses(sources, 'none'), undefined);
 });
 
 for (const [number, [what, file, from, to, n = 1]] of MUTANTS.entries()) {
   test(`emulated: kernels are caught when one ${what}`, (t) => {
     const sources = copyKernels(String(number));
     plant(sources, file, from, to, n);
-    const how = caughtBy(sources, String(number));
+    const how = caughtBy(sources, String(number), file);
     assert.ok(how, 'nothing noticed it');
     t.diagnostic(how);
   });

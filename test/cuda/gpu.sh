@@ -13,7 +13,10 @@ mkdir -p "$built"
 nvidia-smi --query-gpu=name,driver_version,memory.total,pcie.link.gen.current,pcie.link.width.current --format=csv
 
 compile() { nvcc -std=c++20 -O3 -lineinfo -arch=native -I native -x cu "$@"; }
-compile_driver() { compile native/kernels/cuda/library.cu test/cuda/driver.cu -o "$built/driver-gpu"; }
+compile_driver() {
+    compile native/kernels/cuda/library.cu test/cuda/driver.cu -o "$built/driver-gpu"
+    compile native/kernels/cuda/library.cu test/cuda/passes.cu -o "$built/passes-gpu"
+}
 
 # run_tests FILE [OPTION …]: a file of tests, as test/FILE.test.ts or out of the kit.
 run_tests() {
@@ -30,6 +33,7 @@ run_tests() {
 tests() {
     compile_driver
     REPOWAVE_CUDA_DRIVER=$built/driver-gpu run_tests cuda/attention
+    REPOWAVE_CUDA_PASSES=$built/passes-gpu run_tests cuda/passes
 }
 
 sessions() {
@@ -41,12 +45,16 @@ sessions() {
 sanitize() {
     compile_driver
     for tool in memcheck racecheck synccheck initcheck; do
-        printf '#!/bin/sh\nexec compute-sanitizer --tool %s --error-exitcode 9 --log-file "%s.log" "%s"\n' \
-            "$tool" "$built/$tool" "$built/driver-gpu" >"$built/driver-checked"
-        chmod +x "$built/driver-checked"
+        for program in driver passes; do
+            printf '#!/bin/sh\nexec compute-sanitizer --tool %s --error-exitcode 9 --log-file "%s.log" "%s"\n' \
+                "$tool" "$built/$program-$tool" "$built/$program-gpu" >"$built/$program-checked"
+            chmod +x "$built/$program-checked"
+        done
         echo "compute-sanitizer: $tool"
         REPOWAVE_CUDA_DRIVER=$built/driver-checked run_tests cuda/attention \
             --test-name-pattern 'hundreds|sinks|cannot be had|moved'
+        REPOWAVE_CUDA_PASSES=$built/passes-checked run_tests cuda/passes \
+            --test-name-pattern 'sinks|windows|equal tokens|same bits'
     done
 }
 

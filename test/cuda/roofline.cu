@@ -1,11 +1,15 @@
 // Counts what the kernels of a step do: bytes of device memory, as the distinct sectors of 32 bytes that a
 // launch reads and writes, and products of 16 x 16 by 16 x 8 matrices. One KV head of 128 with 4 query heads,
 // fp16, runs in the emulator. The compiler marks every access for ThreadSanitizer, in whose place the
-// functions below count. roofline CLUSTERS: a line for each kernel.
+// functions below count. roofline CLUSTERS: a line for each kernel. roofline pass: the same for a pass of 512
+// tokens behind a frame, and for the clusters of those tokens.
 #include "kernels/cuda/decode.cuh"
+#include "kernels/cuda/kmeans.cuh"
+#include "kernels/cuda/prefill.cuh"
 
 #include <cmath>
 #include <cstdio>
+#include <string_view>
 #include <sys/mman.h>
 
 using namespace repowave::cuda;
@@ -93,17 +97,58 @@ __attribute__((no_sanitize("thread"))) uint32_t __tsan_atomic32_fetch_and(volati
 }
 }
 
+namespace {
+
+void open_arena(size_t bytes) {
+    arena_bytes = bytes;
+    arena = map(arena_bytes), marks = map(arena_bytes / kSector + 1);
+}
+
+/// From -1 to 1, the same in every run.
+float noise() {
+    static unsigned state = 1;
+    return (state = state * 1664525 + 1013904223) / 2147483648.0f - 1;
+}
+
+void begin_to_count() {
+    std::memset(marks, 0, arena_bytes / kSector);
+    simt::machine().launched = tell;
+}
+
+void count_pass() {
+    constexpr int kPass = 512;
+    open_arena(64 << 20);
+    auto* const slots = reserve<__half>((kSteady + kPass) * 2 * kD);
+    for (int i = 0; i < (kSteady + kPass) * 2 * kD; i++) slots[i] = __float2half_rn(noise());
+    auto* const tail = slots + kSteady * 2 * kD;
+    auto* const seen = reserve<Span>(2);
+    seen[0] = {slots, kSteady, 0, -kSteady, 0}, seen[1] = {tail, kPass, 0, 0, 1};
+    auto* const q = reserve<float>(kPass * kGroup * kD);
+    for (int i = 0; i < kPass * kGroup * kD; i++) q[i] = noise();
+    Prefill prefill_of{Format::f16, kD, 1, kGroup, kPass, 2, 0, 1 / std::sqrt(float{kD}), 0, 4, q, seen};
+    prefill_of.out = reserve<float>(kPass * kGroup * kD);
+    auto* const keys = reserve<const void*>(1);
+    *keys = tail;
+    const Clustering clustering{Format::f16, kD, 1, kPass, keys, reserve<uint32_t>(kPass)};
+    char* const workspace = reserve<char>(prefill_workspace(prefill_of));
+    ClusterWorkspace parts;
+    char* const points = reserve<char>(lay_out(clustering, nullptr, parts));
+    begin_to_count();
+    prefill<__half, kD>(prefill_of, workspace, nullptr);
+    cluster<__half, kD>(clustering, points, nullptr);
+}
+
+} // namespace
+
 int main(int, char** arguments) {
+    if (arguments[1] == std::string_view("pass")) return count_pass(), 0;
     const size_t clusters = std::atoi(arguments[1]);
     const int tiles = static_cast<int>(clusters) / kTileClusters;
-    arena_bytes = (clusters * (kTokens + 4) + kSteady) * kSlot + (256 << 20);
-    arena = map(arena_bytes), marks = map(arena_bytes / kSector + 1);
+    open_arena((clusters * (kTokens + 4) + kSteady) * kSlot + (256 << 20));
 
     const size_t elements = clusters * kD;
     auto* const keys = reserve<__half>(elements);
-    unsigned noise = 1;
-    for (size_t i = 0; i < elements; i++)
-        keys[i] = __float2half_rn((noise = noise * 1664525 + 1013904223) / 2147483648.0f - 1);
+    for (size_t i = 0; i < elements; i++) keys[i] = __float2half_rn(noise());
     const auto* const values = reserve<__half>(elements);
     auto* const log_sizes = reserve<float>(clusters);
     auto* const places = reserve<Place>(clusters);
@@ -121,7 +166,7 @@ int main(int, char** arguments) {
     auto* const run = reserve<Run>(1);
     *run = {reserve<uint8_t>(kSteady * kSlot), kSteady, 0};
     auto* const q = reserve<float>(kGroup * kD);
-    for (int i = 0; i < kGroup * kD; i++) q[i] = (noise = noise * 1664525 + 1013904223) / 2147483648.0f - 1;
+    for (int i = 0; i < kGroup * kD; i++) q[i] = noise();
 
     Plan plan{Format::f16, kD, 1, kGroup, tiles, 1};
     plan.budget = static_cast<uint32_t>(std::max<size_t>(1024, clusters * kTokens / 50));
@@ -135,8 +180,7 @@ int main(int, char** arguments) {
     step.pages = reserve<Run>(plan.max_pages);
     Workspace workspace;
     lay_out(plan, reserve<char>(lay_out(plan, nullptr, workspace)), workspace);
-    std::memset(marks, 0, arena_bytes / kSector);
-    simt::machine().launched = tell;
+    begin_to_count();
     choose<__half, kD>(plan, step, workspace, nullptr);
     attend<__half, kD>(plan, step, workspace, nullptr);
 }

@@ -49,9 +49,9 @@ function build(): string {
   return program;
 }
 
-/** What the kernels do for one token of one layer, all KV heads. */
-function count(program: string, clusters: number): Kernel[] {
-  const lines = execFileSync(program, [String(clusters)], { encoding: 'utf8' })
+/** What the kernels do for one layer, all KV heads: for one token and so many clusters, or for a pass of 512 tokens. */
+function count(program: string, what: number | 'pass'): Kernel[] {
+  const lines = execFileSync(program, [String(what)], { encoding: 'utf8' })
     .trim()
     .split('\n');
   return lines.map((line) => {
@@ -64,21 +64,38 @@ function count(program: string, clusters: number): Kernel[] {
   });
 }
 
-function print(kernels: Kernel[], tokens: number): void {
-  console.log(`\n${tokens / 1024}K tokens, one layer`.padEnd(26) + 'MB      GFLOP');
+function printKernels(title: string, kernels: Kernel[]): void {
+  console.log(`\n${title}`.padEnd(26) + 'MB      GFLOP');
   for (const { name, bytes, flops } of kernels)
     console.log(
       `  ${name.padEnd(20)}${(bytes / 1e6).toFixed(2).padStart(8)}${(flops / 1e9).toFixed(2).padStart(10)}`,
     );
+}
+
+/** Seconds for one layer, limited by memory or products. */
+const layerSeconds = (kernels: Kernel[], memory: number, flops: number): number =>
+  kernels.reduce((sum, kernel) => sum + Math.max(kernel.bytes / (REACHED * memory), kernel.flops / flops), 0);
+
+/** A pass of 512 tokens behind a frame of 608, and the clusters of those tokens. */
+function printPass(kernels: Kernel[]): void {
+  printKernels('512 tokens, one layer', kernels);
+  console.log('Predicted, ms a pass'.padEnd(24) + 'attention   k-means');
+  const attends = ({ name }: Kernel) => name.startsWith('prefill');
+  for (const { name, memory, flops } of CARDS) {
+    const [attention, means] = [kernels.filter(attends), kernels.filter((kernel) => !attends(kernel))].map(
+      (own) => (1000 * MODEL.layers * layerSeconds(own, memory, flops)).toFixed(2),
+    );
+    console.log(`  ${name.padEnd(20)}${attention!.padStart(11)}${means!.padStart(10)}`);
+  }
+}
+
+function print(kernels: Kernel[], tokens: number): void {
+  printKernels(`${tokens / 1024}K tokens, one layer`, kernels);
   console.log('Predicted, ms a token'.padEnd(24) + 'attention  bus at 93 % hits  weights     sum');
   const retrieved = Math.max(1024, Math.floor(tokens / 50)) * 2 * MODEL.headSize * 2 * MODEL.kvHeads;
   for (const { name, memory, flops, bus } of CARDS) {
-    const layer = kernels.reduce(
-      (sum, kernel) => sum + Math.max(kernel.bytes / (REACHED * memory), kernel.flops / flops),
-      0,
-    );
     const parts = [
-      layer * MODEL.layers,
+      layerSeconds(kernels, memory, flops) * MODEL.layers,
       (CROSSINGS * (1 - HITS) * retrieved * MODEL.layers) / (REACHED * bus),
       MODEL.weightBytes / (REACHED * memory),
     ].map((seconds) => 1000 * seconds);
@@ -94,4 +111,5 @@ function print(kernels: Kernel[], tokens: number): void {
 const program = build();
 console.log('Predictions from counted bytes and products. Nothing here was measured on a GPU.');
 for (const tokens of [1 << 17, 1 << 20]) print(count(program, tokens / CLUSTER_TOKENS), tokens);
+printPass(count(program, 'pass'));
 console.log(`\n${PUBLISHED}`);

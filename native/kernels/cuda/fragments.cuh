@@ -51,25 +51,50 @@ __device__ void stage_queries(Queries<D>& to, const float* q, int rows, int thre
     }
 }
 
+/// Loads of what is read once, from global memory.
+struct Streamed {
+    static __device__ __forceinline__ uint4 load16(const void* p) { return simt::load_stream16(p); }
+    static __device__ __forceinline__ uint2 load8(const void* p) { return simt::load_stream8(p); }
+    static __device__ __forceinline__ uint32_t load4(const void* p) { return simt::load_stream4(p); }
+};
+
+/// Loads of what several warps read, from any memory.
+struct Shared {
+    static __device__ __forceinline__ uint4 load16(const void* p) { return *static_cast<const uint4*>(p); }
+    static __device__ __forceinline__ uint2 load8(const void* p) { return *static_cast<const uint2*>(p); }
+    static __device__ __forceinline__ uint32_t load4(const void* p) {
+        return *static_cast<const uint32_t*>(p);
+    }
+};
+
 /// A lane's part of 8 keys: of row r.
 template <int D> struct Keys {
     uint4 parts[kKeyParts<D>];
 
     /// `row` is not read unless `there`; then the lane's part is 0.
+    template <class From = Streamed>
     __device__ __forceinline__ void load(const uint16_t* row, bool there, int c) {
 #pragma unroll
         for (int i = 0; i < kKeyParts<D>; i++) {
             parts[i] = {0, 0, 0, 0};
             if (!there) continue;
             if (D - 32 * i >= 32) {
-                parts[i] = simt::load_stream16(row + 32 * i + 8 * c);
+                parts[i] = From::load16(row + 32 * i + 8 * c);
             } else {
-                const uint2 rest = simt::load_stream8(row + 32 * i + 4 * c);
+                const uint2 rest = From::load8(row + 32 * i + 4 * c);
                 parts[i].x = rest.x, parts[i].y = rest.y;
             }
         }
     }
 };
+
+/// Adds the i-th part of a product: query row r times keys 2c and 2c + 1.
+template <class T, int D>
+__device__ __forceinline__ void multiply_part(float& s0, float& s1, const uint4& high, const uint4& low,
+                                              const uint4& keys, int i) {
+    simt::mma_two_halves<T>(s0, s1, {high.x, low.x, high.y, low.y}, keys.x, keys.y);
+    if (D - 32 * i >= 32) simt::mma_two_halves<T>(s0, s1, {high.z, low.z, high.w, low.w}, keys.z, keys.w);
+}
 
 /// s0, s1: query row r times keys 2c and 2c + 1.
 template <class T, int D>
@@ -77,12 +102,8 @@ __device__ __forceinline__ void multiply(float& s0, float& s1, const Queries<D>&
                                          int lane) {
     s0 = s1 = 0.0f;
 #pragma unroll
-    for (int i = 0; i < kKeyParts<D>; i++) {
-        const uint4 high = q.high[i][lane], low = q.low[i][lane];
-        simt::mma_two_halves<T>(s0, s1, {high.x, low.x, high.y, low.y}, keys.parts[i].x, keys.parts[i].y);
-        if (D - 32 * i >= 32)
-            simt::mma_two_halves<T>(s0, s1, {high.z, low.z, high.w, low.w}, keys.parts[i].z, keys.parts[i].w);
-    }
+    for (int i = 0; i < kKeyParts<D>; i++)
+        multiply_part<T, D>(s0, s1, q.high[i][lane], q.low[i][lane], keys.parts[i], i);
 }
 
 /// A lane's part of the values of one token: 8 consecutive elements of every 64, and its share of the rest.
@@ -90,19 +111,20 @@ template <int D> struct Values {
     static constexpr int kWhole = D / 64, kRest = D % 64; ///< kRest is 0, 16 or 32
     uint32_t words[kValueWords<D>];
 
+    template <class From = Streamed>
     __device__ __forceinline__ void load(const uint16_t* row, bool there, int r) {
 #pragma unroll
         for (int i = 0; i < kValueWords<D>; i++) words[i] = 0;
         if (!there) return;
 #pragma unroll
         for (int i = 0; i < kWhole; i++) {
-            const uint4 part = simt::load_stream16(row + 64 * i + 8 * r);
+            const uint4 part = From::load16(row + 64 * i + 8 * r);
             words[4 * i] = part.x, words[4 * i + 1] = part.y;
             words[4 * i + 2] = part.z, words[4 * i + 3] = part.w;
         }
-        if constexpr (kRest == 16) words[4 * kWhole] = simt::load_stream4(row + 64 * kWhole + 2 * r);
+        if constexpr (kRest == 16) words[4 * kWhole] = From::load4(row + 64 * kWhole + 2 * r);
         if constexpr (kRest == 32) {
-            const uint2 part = simt::load_stream8(row + 64 * kWhole + 4 * r);
+            const uint2 part = From::load8(row + 64 * kWhole + 4 * r);
             words[4 * kWhole] = part.x, words[4 * kWhole + 1] = part.y;
         }
     }

@@ -1,36 +1,41 @@
 #include "library.h"
 
 #include "decode.cuh"
+#include "kmeans.cuh"
+#include "prefill.cuh"
 #include "tiers.cuh"
 
 namespace repowave::cuda {
 namespace {
 
 using Half = void (*)(const Plan&, const Step&, const Workspace&, cudaStream_t);
-struct Halves {
+struct Kernels {
     Half choose, attend;
+    void (*prefill)(const Prefill&, void*, cudaStream_t);
+    void (*cluster)(const Clustering&, void*, cudaStream_t);
 };
 
-template <class T> Halves kernels_for(int head_size) {
+template <class T> Kernels kernels_for(int head_size) {
     switch (head_size) {
     case 64:
-        return {choose<T, 64>, attend<T, 64>};
+        return {choose<T, 64>, attend<T, 64>, prefill<T, 64>, cluster<T, 64>};
     case 80:
-        return {choose<T, 80>, attend<T, 80>};
+        return {choose<T, 80>, attend<T, 80>, prefill<T, 80>, cluster<T, 80>};
     case 96:
-        return {choose<T, 96>, attend<T, 96>};
+        return {choose<T, 96>, attend<T, 96>, prefill<T, 96>, cluster<T, 96>};
     case 128:
-        return {choose<T, 128>, attend<T, 128>};
+        return {choose<T, 128>, attend<T, 128>, prefill<T, 128>, cluster<T, 128>};
     case 256:
-        return {choose<T, 256>, attend<T, 256>};
+        return {choose<T, 256>, attend<T, 256>, prefill<T, 256>, cluster<T, 256>};
     default:
         return {};
     }
 }
 
-Halves kernels_for(const Plan& plan) {
-    return plan.format == Format::f16 ? kernels_for<__half>(plan.head_size)
-                                      : kernels_for<__nv_bfloat16>(plan.head_size);
+/// Of a plan, a prefill or a clustering.
+template <class Work> Kernels kernels_of(const Work& work) {
+    return work.format == Format::f16 ? kernels_for<__half>(work.head_size)
+                                      : kernels_for<__nv_bfloat16>(work.head_size);
 }
 
 int start(Half half, const Plan& plan, const Step& step, void* workspace, void* stream) {
@@ -53,15 +58,15 @@ EXPORT int repowave_cuda_version() {
 
 EXPORT size_t repowave_cuda_workspace(const Plan* plan) {
     Workspace parts;
-    return kernels_for(*plan).choose ? lay_out(*plan, nullptr, parts) : 0;
+    return kernels_of(*plan).choose ? lay_out(*plan, nullptr, parts) : 0;
 }
 
 EXPORT int repowave_cuda_choose(const Plan* plan, const Step* step, void* workspace, void* stream) {
-    return start(kernels_for(*plan).choose, *plan, *step, workspace, stream);
+    return start(kernels_of(*plan).choose, *plan, *step, workspace, stream);
 }
 
 EXPORT int repowave_cuda_attend(const Plan* plan, const Step* step, void* workspace, void* stream) {
-    return start(kernels_for(*plan).attend, *plan, *step, workspace, stream);
+    return start(kernels_of(*plan).attend, *plan, *step, workspace, stream);
 }
 
 EXPORT int repowave_cuda_select(const Plan* plan, const Step* step, void* workspace, void* stream) {
@@ -74,6 +79,25 @@ EXPORT int repowave_cuda_select(const Plan* plan, const Step* step, void* worksp
 EXPORT int repowave_cuda_decode(const Plan* plan, const Step* step, void* workspace, void* stream) {
     const int error = repowave_cuda_choose(plan, step, workspace, stream);
     return error ? error : repowave_cuda_attend(plan, step, workspace, stream);
+}
+
+EXPORT size_t repowave_cuda_prefill_workspace(const Prefill* prefill) {
+    return kernels_of(*prefill).prefill ? prefill_workspace(*prefill) : 0;
+}
+
+EXPORT int repowave_cuda_prefill(const Prefill* prefill, void* workspace, void* stream) {
+    kernels_of(*prefill).prefill(*prefill, workspace, static_cast<cudaStream_t>(stream));
+    return static_cast<int>(cudaGetLastError());
+}
+
+EXPORT size_t repowave_cuda_cluster_workspace(const Clustering* clustering) {
+    ClusterWorkspace parts;
+    return kernels_of(*clustering).cluster ? lay_out(*clustering, nullptr, parts) : 0;
+}
+
+EXPORT int repowave_cuda_cluster(const Clustering* clustering, void* workspace, void* stream) {
+    kernels_of(*clustering).cluster(*clustering, workspace, static_cast<cudaStream_t>(stream));
+    return static_cast<int>(cudaGetLastError());
 }
 
 EXPORT int repowave_cuda_append(Format format, const Append* append, int tokens, int kv_heads, void* stream) {

@@ -48,6 +48,14 @@ int repowave_cuda_attend(const repowave::cuda::Plan* plan, const repowave::cuda:
 /// with this one. @returns 0, or CUDA's error
 int repowave_cuda_select(const repowave::cuda::Plan* plan, const repowave::cuda::Step* step, void* workspace,
                          void* stream);
+/// Attention of several tokens: the bytes of device memory that it needs beside what it reads and writes (0
+/// for a head size that there are no kernels for), and its start on a stream. @returns 0, or CUDA's error
+size_t repowave_cuda_prefill_workspace(const repowave::cuda::Prefill* prefill);
+int repowave_cuda_prefill(const repowave::cuda::Prefill* prefill, void* workspace, void* stream);
+
+/// The same of k-means. @returns 0, or CUDA's error
+size_t repowave_cuda_cluster_workspace(const repowave::cuda::Clustering* clustering);
+int repowave_cuda_cluster(const repowave::cuda::Clustering* clustering, void* workspace, void* stream);
 
 /// Writes K and V of `tokens` new tokens, as 32-bit floats, into the tails. @returns 0, or CUDA's error
 int repowave_cuda_append(repowave::cuda::Format format, const repowave::cuda::Append* append, int tokens,

@@ -9,6 +9,9 @@
 #define SIMT_SHARED(name) extern __shared__ __align__(16) unsigned char name[]
 #define SIMT_LAUNCH(kernel, grid, block, shared, stream, ...)                                                \
     kernel<<<(grid), (block), (shared), (stream)>>>(__VA_ARGS__)
+/// Of more than 48 KiB a kernel has to be told before it is launched.
+#define SIMT_ALLOW_SHARED(kernel, bytes)                                                                     \
+    cudaFuncSetAttribute((kernel), cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(bytes))
 
 namespace simt {
 

@@ -102,4 +102,42 @@ struct Placing {
     uint32_t scattered;
 };
 
+/// Consecutive tokens of one KV head as several new tokens see them. Positions count from the first of those.
+struct Span {
+    const void* slots; ///< as in Run
+    uint32_t tokens;
+    float bias;       ///< as in Run
+    int32_t position; ///< of the first token; told by windows and causal spans only
+    uint32_t causal;  ///< 1: a new token sees nothing behind its own position
+};
+
+/// Several new tokens of one layer, which attend to spans.
+struct Prefill {
+    Format format;
+    int head_size; ///< D: as in Plan
+    int kv_heads;
+    int group;
+    int tokens;
+    int spans;  ///< per KV head; where a head has fewer, tokens is 0
+    int window; ///< 0, or how many positions back, its own included, a token sees
+    float scale, soft_cap;
+    int splits;            ///< how far the work on the same tokens is spread
+    const float* q;        ///< [kv_heads][tokens][group][D]
+    const Span* seen;      ///< [kv_heads][spans]
+    const float* sinks;    ///< null, or as in Step
+    const float* more;     ///< null, or as out: attention to something else, to be merged in ...
+    const float* more_lse; ///< ... and [kv_heads][tokens][group] as Step::lse; -infinity: there is nothing
+    float* out;            ///< [kv_heads][tokens][group][D]
+};
+
+/// The keys of one layer, to be put into clusters: each KV head's for itself.
+struct Clustering {
+    Format format;
+    int head_size; ///< D: as in Plan
+    int kv_heads;
+    int tokens;
+    const void* const* slots; ///< [kv_heads] of [tokens] slots, as in Run
+    uint32_t* nearest;        ///< [kv_heads][tokens]: the centroid that each token goes to in the end
+};
+
 } // namespace repowave::cuda

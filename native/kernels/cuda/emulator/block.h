@@ -9,6 +9,7 @@
 #include <deque>
 #include <functional>
 #include <random>
+#include <utility>
 #include <vector>
 
 namespace simt {
@@ -29,6 +30,9 @@ struct Barrier {
     char sync[2]{}; ///< what ThreadSanitizer orders by, in turn
 };
 
+/// Shared memory that every launch may have, and the most that it may be allowed.
+constexpr size_t kSharedBytes = 48 << 10, kMostSharedBytes = 99 << 10;
+
 /// The one launch that runs.
 struct Machine {
     /// How threads take turns. Negative: in order. Else by chance, with seed % 3 = 1: one warp runs ahead as
@@ -36,9 +40,10 @@ struct Machine {
     int seed = -1;
     dim3 grid, block, block_index;
     unsigned char* shared = nullptr;
-    const char* last = "";        ///< kernel that was launched
-    uint64_t products = 0;        ///< of matrices, so far
-    void (*launched)() = nullptr; ///< called after each launch
+    size_t shared_allowed = kSharedBytes; ///< by the next launch
+    const char* last = "";                ///< kernel that was launched
+    uint64_t products = 0;                ///< of matrices, so far
+    void (*launched)() = nullptr;         ///< called after each launch
     Fiber* current = nullptr;
 
     std::mt19937 random;
@@ -222,8 +227,10 @@ inline void run_block(char* stacks, int threads) {
 inline void launch(dim3 grid, dim3 block, size_t shared_bytes, const std::function<void()>& body) {
     Machine& it = machine();
     const int threads = static_cast<int>(block.x * block.y * block.z);
-    if (threads < 1 || threads > 1024 || shared_bytes > (99u << 10) || grid.y > 65535 || grid.z > 65535)
+    if (threads < 1 || threads > 1024 || shared_bytes > std::min(it.shared_allowed, kMostSharedBytes) ||
+        grid.y > 65535 || grid.z > 65535)
         stop("a launch that no GPU takes");
+    it.shared_allowed = kSharedBytes;
     it.grid = grid, it.block = block, it.body = &body;
     if (it.seed >= 0) it.random.seed(it.seed);
     SIMT_TSAN(it.host.tsan = __tsan_get_current_fiber(); void* const host = it.host.tsan;
@@ -262,10 +269,12 @@ inline void launch(dim3 grid, dim3 block, size_t shared_bytes, const std::functi
 #define blockDim (simt::machine().block)
 #define gridDim (simt::machine().grid)
 #define SIMT_SHARED(name) unsigned char* const name = simt::machine().shared
+#define SIMT_ALLOW_SHARED(kernel, bytes) simt::machine().shared_allowed = (bytes)
 #define SIMT_LAUNCH(kernel, grid_size, block_size, shared_bytes, stream, ...)                                \
     simt::start((stream), [grid = dim3(grid_size), block = dim3(block_size), shared = size_t(shared_bytes),  \
+                           allowed = std::exchange(simt::machine().shared_allowed, simt::kSharedBytes),      \
                            arguments = std::make_tuple(__VA_ARGS__)] {                                       \
-        simt::machine().last = #kernel;                                                                      \
+        simt::machine().last = #kernel, simt::machine().shared_allowed = allowed;                            \
         simt::launch(grid, block, shared,                                                                    \
                      [&] { std::apply([](const auto&... each) { kernel(each...); }, arguments); });          \
     })

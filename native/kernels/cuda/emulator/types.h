@@ -71,6 +71,9 @@ inline __nv_bfloat16 __float2bfloat16_rn(float x) {
 inline unsigned __float_as_uint(float x) {
     return std::bit_cast<unsigned>(x);
 }
+inline int __ffs(int x) {
+    return x ? std::countr_zero(static_cast<unsigned>(x)) + 1 : 0;
+}
 inline int __popc(unsigned x) {
     return std::popcount(x);
 }
