@@ -33,7 +33,7 @@ const LIMITS: [kernel: RegExp, registers: number][] = [
   [/score_kernel.*Li256E/, 255],
   [/score_kernel/, 168],
   [/prefill_kernel/, 255],
-  [/assign_kernel/, 168],
+  [/assign_kernel/, 128],
   [/select_kernel/, 64],
   [/./, 64],
 ];

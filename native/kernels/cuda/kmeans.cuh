@@ -115,7 +115,7 @@ struct AssignArgs {
 
 /// grid (points / 32 rounded up, kv_heads) of 128 threads: a warp takes 8 points past all centroids. Of a
 /// point only its direction counts.
-template <int D> __global__ void __launch_bounds__(32 * kAssignWarps) assign_kernel(AssignArgs a) {
+template <int D> __global__ void __launch_bounds__(32 * kAssignWarps, 4) assign_kernel(AssignArgs a) {
     SIMT_SHARED(shared);
     const int warp = threadIdx.x / 32, head = blockIdx.y;
     const Lane at(threadIdx.x % 32);

@@ -133,13 +133,9 @@ __device__ __forceinline__ void attend_tile(Accumulator<T, D>& sum, const WarpQu
     for (int first = 0; first < kPrefillKeys<D>; first += 16) {
         if (at.first + first >= at.end) return;
         Keys<D> keys[2];
-        Values<D> values[4];
 #pragma unroll
         for (int i = 0; i < 2; i++)
             keys[i].template load<Shared>(tile.key(first + 8 * i + lane.r), true, lane.c);
-#pragma unroll
-        for (int j = 0; j < 4; j++)
-            values[j].template load<Shared>(tile.value(first + j / 2 * 8 + 2 * lane.c + j % 2), true, lane.r);
         float s[4];
         queries.multiply(s[0], s[1], keys[0]);
         queries.multiply(s[2], s[3], keys[1]);
@@ -149,6 +145,11 @@ __device__ __forceinline__ void attend_tile(Accumulator<T, D>& sum, const WarpQu
             const bool there = seen.begin <= key && key < seen.end;
             s[j] = there ? logit.of(s[j] * factor) + at.span.bias * kLog2E : -INFINITY;
         }
+        // Not before the keys are done with: there are not registers enough for both of large heads.
+        Values<D> values[4];
+#pragma unroll
+        for (int j = 0; j < 4; j++)
+            values[j].template load<Shared>(tile.value(first + j / 2 * 8 + 2 * lane.c + j % 2), true, lane.r);
         sum.add(s, values);
     }
 }
