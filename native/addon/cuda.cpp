@@ -4,20 +4,34 @@
 
 #include <dlfcn.h>
 #include <filesystem>
+#include <utility>
 
 namespace repowave::addon {
+
+namespace {
+
+/// Beside the library, for drivers that do not know its CUDA: `npm run cuda -- 12.9`.
+std::string for_older_drivers(const std::string& library) {
+    const std::filesystem::path path(library);
+    return path.parent_path() / (path.stem().string() + "12.so");
+}
+
+} // namespace
 
 CudaReport find_cuda(const std::string& library) {
     CudaReport report;
     report.library = library;
-    try {
-        if (std::filesystem::exists(library)) {
-            report.devices = cuda_devices(open_cuda(library), report.driver);
+    report.problem = "the CUDA part is not built";
+    bool first = true;
+    for (const std::string& each : {library, for_older_drivers(library)}) {
+        if (!std::filesystem::exists(each)) continue;
+        try {
+            report.devices = cuda_devices(open_cuda(each), report.driver);
+            report.library = each, report.problem.clear();
             return report;
+        } catch (const CudaProblem& problem) {
+            if (std::exchange(first, false)) report.problem = problem.what();
         }
-        report.problem = "the CUDA part is not built";
-    } catch (const CudaProblem& problem) {
-        report.problem = problem.what();
     }
     // Then nothing else matters. The handle is kept for the life of the process, as that of the library is.
     if (!dlopen("libcuda.so.1", RTLD_NOW | RTLD_LOCAL)) report.problem = "no NVIDIA driver";

@@ -114,15 +114,16 @@ void CudaAttention::prepare(const Layer& layer, const AttentionCall& call) {
     plan_.exact_blocks = blocks_for(most + call.budget / kPageTokens, 64);
     const size_t heads = shape_.kv_heads, row = shape_.dk * sizeof(float);
     const size_t q = query_heads_ * row, sinks = query_heads_ * sizeof(float);
-    const size_t listed = runs_.size() * sizeof(cuda::Run);
-    reserve(host_given_, q + sinks + listed, CudaMemory::kPinned);
-    reserve(given_, q + sinks + listed, CudaMemory::kDevice);
+    const size_t listed_at = whole_lines(q + sinks), listed = runs_.size() * sizeof(cuda::Run);
+    const size_t given = listed_at + listed;
+    reserve(host_given_, given, CudaMemory::kPinned);
+    reserve(given_, given, CudaMemory::kDevice);
     for (uint32_t head = 0; !call.on_device && head < query_heads_; head++)
         std::memcpy(host_given_.as<uint8_t>(head * row), call.q + head * call.q_head_stride, row);
     if (call.sinks) std::memcpy(host_given_.as<void>(q), call.sinks, sinks);
-    std::memcpy(host_given_.as<void>(q + sinks), runs_.data(), listed);
+    std::memcpy(host_given_.as<void>(listed_at), runs_.data(), listed);
     const size_t from = call.on_device ? q : 0;
-    copy(given_.as<void>(from), host_given_.as<void>(from), q + sinks + listed - from);
+    copy(given_.as<void>(from), host_given_.as<void>(from), given - from);
 
     reserve(told_, told_bytes() + report_bytes(), CudaMemory::kDevice);
     reserve(host_told_, told_bytes() + report_bytes(), CudaMemory::kPinned);
@@ -134,7 +135,7 @@ void CudaAttention::prepare(const Layer& layer, const AttentionCall& call) {
     step_.q = call.on_device ? reinterpret_cast<const float*>(call.q) : given_.as<float>();
     step_.tiles = layer.table.as<cuda::Tile>();
     step_.sinks = call.sinks ? given_.as<float>(q) : nullptr;
-    step_.runs = given_.as<cuda::Run>(q + sinks);
+    step_.runs = given_.as<cuda::Run>(listed_at);
     step_.out = call.on_device ? reinterpret_cast<float*>(call.out) : told_.as<float>();
     step_.lse = told_.as<float>(q);
     step_.coarse = call.records ? told_.as<float>(q + sinks) : nullptr;

@@ -15,6 +15,11 @@ struct NoDeviceRoom : std::runtime_error {
     NoDeviceRoom() : runtime_error("no room on the device") {}
 };
 
+/// Where in a piece of memory the next thing may begin, whatever it is: kernels read 16 bytes at once.
+constexpr size_t whole_lines(size_t bytes) {
+    return (bytes + 63) / 64 * 64;
+}
+
 class CudaMemory {
   public:
     enum Kind { kDevice, kPinned };

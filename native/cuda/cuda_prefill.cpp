@@ -52,13 +52,13 @@ void CudaAttention::run_pass(Layer& layer, const AttentionCall& call) {
     copy_tail(layer, call.tail);
     const std::vector<cuda::Span> seen = spans(layer, call);
     const size_t row = shape_.dk * sizeof(float), rows = static_cast<size_t>(call.tokens) * query_heads_;
-    const size_t listed = seen.size() * sizeof(cuda::Span), q = rows * row;
+    const size_t spans = seen.size() * sizeof(cuda::Span), listed = whole_lines(spans), q = rows * row;
     const size_t given = listed + q + query_heads_ * sizeof(float);
     reserve(host_given_, given, CudaMemory::kPinned);
     reserve(given_, given, CudaMemory::kDevice);
     reserve(host_told_, q, CudaMemory::kPinned);
     reserve(told_, q, CudaMemory::kDevice);
-    std::memcpy(host_given_.as<void>(), seen.data(), listed);
+    std::memcpy(host_given_.as<void>(), seen.data(), spans);
     each_row(call, [&](size_t i, int token, uint32_t head) {
         std::memcpy(host_given_.as<void>(listed + i * row),
                     call.q + token * call.q_token_stride + head * call.q_head_stride, row);
