@@ -11,7 +11,7 @@ import { build as bundle } from 'esbuild';
 import { at, build, dist } from './paths.mjs';
 
 const kit = path.join(build, 'cuda', 'kit');
-const TESTS = ['cuda/attention', 'cuda/passes', 'native/emulated-device'];
+const TESTS = ['cuda/attention', 'cuda/passes', 'native/emulated-device', 'native/emulated-reading'];
 const OTHER_PROCESSORS = /^libggml-cpu-(?!x64|haswell|skylakex|icelake|sapphirerapids|zen4)|^libllama-common/;
 const MOST_BYTES = 64 << 20;
 

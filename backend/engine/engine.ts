@@ -75,18 +75,22 @@ export class Engine {
     gpu: GpuWish,
     onProgress: (share: number) => void,
   ): Promise<Runner> {
-    const wanted = JSON.stringify([file.identity, kv, gpu]);
+    const wish = gpu.mode === 'off' ? undefined : gpu;
+    const wanted = JSON.stringify([file.identity, kv, wish]);
     if (this.#runner?.wanted === wanted) return this.#runner;
     this.#runner?.close();
     this.#runner = undefined;
     const addon = openAddon();
-    const plan = planGpu(gpu, addon.cuda(process.env.REPOWAVE_CUDA), findPlugins());
+    // Nobody looks for a GPU, which starts its driver, before somebody wants it.
+    const plan = wish
+      ? planGpu(wish, addon.cuda(process.env.REPOWAVE_CUDA), findPlugins())
+      : { problems: [] };
     const options = { threads: this.threads, stored: kv };
     const { model, session, use } = await open(addon, file.path, plan, options, onProgress);
-    if (gpu.mode !== 'off') log(`model: ${use}`);
+    if (wish) log(`model: ${use}`);
     const name = kv === 'f16' ? file.name : `${file.name} ${kv}`;
     const store = new Store(this.storeRoot, file.identity, name, kv);
-    const told = gpu.mode === 'off' ? undefined : use;
+    const told = wish && use;
     this.#runner = new Runner(addon, model, session, store, wanted, told);
     return this.#runner;
   }

@@ -21,7 +21,7 @@ std::string for_older_drivers(const std::string& library) {
 CudaReport find_cuda(const std::string& library) {
     CudaReport report;
     report.library = library;
-    report.problem = "the CUDA part is not built";
+    report.problem = "the CUDA part is not built (npm run cuda)";
     bool first = true;
     for (const std::string& each : {library, for_older_drivers(library)}) {
         if (!std::filesystem::exists(each)) continue;

@@ -9,6 +9,9 @@ using cuda::kPageTokens;
 using cuda::kTileClusters;
 using wave::AttentionCall;
 
+/// Slots of a tail that is kept from one text to the next.
+constexpr size_t kSmallTail = 2048;
+
 CudaAttention::CudaAttention(const CudaLibrary& library, size_t cap, const wave::KvShape& shape,
                              int query_heads)
     : shape_(shape), query_heads_(static_cast<uint32_t>(query_heads)), memory_(library, cap),
@@ -32,7 +35,11 @@ void CudaAttention::settle() {
 }
 
 void CudaAttention::keep_tail(size_t tokens) {
-    for (Layer& layer : layers_) layer.tail_tokens = std::min(layer.tail_tokens, tokens);
+    for (Layer& layer : layers_) {
+        layer.tail_tokens = std::min(layer.tail_tokens, tokens);
+        // Of a long text that has been read: clusters need the room.
+        if (tokens == 0 && layer.tail_room > kSmallTail) layer.tail = {}, layer.tail_room = 0;
+    }
 }
 
 bool CudaAttention::attend(const AttentionCall& call) {

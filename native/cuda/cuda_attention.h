@@ -1,4 +1,4 @@
-// Attention of one token by the CUDA kernels, with the weights on the processor: what is stored lies on the
+// Attention by the CUDA kernels: what is stored lies on the
 // device, as far as a cap leaves room, and below it in the wave buffer.
 //
 // A layer's exact runs, summaries and tail are copied when they are needed first. A step chooses clusters on

@@ -33,6 +33,9 @@ void CudaAttention::run_clustering(Layer& layer, const wave::KvRun* runs, std::v
     library.check(library.cluster(&clustering, workspace_.as<void>(), nullptr));
     copy(result.data(), told_.as<void>(), told);
     wait();
+    const uint32_t limit = wave::cluster_limit(runs[0].tokens);
+    if (std::any_of(result.begin(), result.end(), [&](uint32_t c) { return c >= limit; }))
+        throw CudaProblem("the device tells of clusters that there are not");
 }
 
 } // namespace repowave

@@ -60,6 +60,7 @@ void PageArena::resize(uint32_t pages) {
         if (end < reserved_) ::madvise(base_ + end, reserved_ - end, MADV_DONTNEED);
     }
     next_.resize(pages, kNoPage);
+    refused_.reset();
     pin_up_to(end);
 }
 
@@ -72,7 +73,7 @@ size_t PageArena::end_of(uint32_t pages) const {
 // --- pinned for a device
 
 void PageArena::pin(std::shared_ptr<Pins> pins) {
-    if (pins_) return;
+    if (pins_ || refused_.lock() == pins) return;
     pins_ = std::move(pins);
     pin_up_to(end_of(pages()));
 }
@@ -85,7 +86,7 @@ void PageArena::pin_up_to(size_t end) {
         pinned_.push_back(end);
     } else {
         unpin_behind(0);
-        pins_ = nullptr;
+        refused_ = pins_, pins_ = nullptr;
     }
 }
 

@@ -63,9 +63,10 @@ class PageArena {
     size_t page_bytes_, reserved_;
     uint8_t* base_;
     std::shared_ptr<Pins> pins_;
-    std::vector<size_t> pinned_; ///< where each piece that was pinned at once ends, in bytes
-    std::vector<uint32_t> next_; ///< [pages]
-    std::vector<uint32_t> free_; ///< the last one is taken first
+    std::weak_ptr<Pins> refused_; ///< could not pin as much as there is now
+    std::vector<size_t> pinned_;  ///< where each piece that was pinned at once ends, in bytes
+    std::vector<uint32_t> next_;  ///< [pages]
+    std::vector<uint32_t> free_;  ///< the last one is taken first
 };
 
 } // namespace wave

@@ -10,7 +10,6 @@ built=$PWD/build/cuda
 kit=$built/kit
 log=$built/gpu-$(date +%F).jsonl
 mkdir -p "$built"
-nvidia-smi --query-gpu=name,driver_version,memory.total,pcie.link.gen.current,pcie.link.width.current --format=csv
 
 compile() { nvcc -std=c++20 -O3 -lineinfo -arch=native -I native -x cu "$@"; }
 compile_driver() {
@@ -40,6 +39,7 @@ sessions() {
     compile -Xcompiler=-fPIC -shared native/kernels/cuda/library.cu native/kernels/cuda/devices.cu \
         -o "$built/librepowave_cuda.so"
     REPOWAVE_CUDA_LIBRARY=$built/librepowave_cuda.so run_tests native/emulated-device
+    REPOWAVE_CUDA_LIBRARY=$built/librepowave_cuda.so run_tests native/emulated-reading
 }
 
 sanitize() {
@@ -72,9 +72,14 @@ compare() {
     python3 test/cuda/compare.py "$built/compare-gpu.so" | tee -a "$log"
 }
 
-# Each part has its say, whatever the one before it found.
+# Each part has its say, whatever the one before it found: as a process of its own, that stops at its first error.
+if [ "${1:-}" = --only ]; then
+    "$2"
+    exit
+fi
+nvidia-smi --query-gpu=name,driver_version,memory.total,pcie.link.gen.current,pcie.link.width.current --format=csv
 failed=()
 for part in "${@:-tests sessions sanitize bench compare}"; do
-    for each in $part; do (set -e; "$each") || failed+=("$each"); done
+    for each in $part; do bash test/cuda/gpu.sh --only "$each" || failed+=("$each"); done
 done
 [ ${#failed[@]} = 0 ] || { echo "failed: ${failed[*]}" >&2; exit 1; }

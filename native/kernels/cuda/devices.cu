@@ -1,5 +1,6 @@
 #include "library.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <cuda_runtime.h>
 
@@ -23,7 +24,8 @@ __attribute__((visibility("default"))) int repowave_cuda_devices(Device* to, int
     *driver = 0;
     cudaDriverGetVersion(driver);
     if (const cudaError_t error = cudaGetDeviceCount(&count)) return -static_cast<int>(error);
-    for (int i = 0; i < count && i < room; i++) {
+    // The first one last: it stays the thread's, and is the one that is used.
+    for (int i = std::min(count, room) - 1; i >= 0; i--) {
         Device& device = to[i] = {};
         cudaDeviceProp properties;
         if (cudaSetDevice(i) || cudaGetDeviceProperties(&properties, i)) continue;
@@ -33,6 +35,7 @@ __attribute__((visibility("default"))) int repowave_cuda_devices(Device* to, int
         cudaMemGetInfo(&free, &total);
         device.free_bytes = free, device.total_bytes = total;
         device.usable = properties.major >= 8 && has_code();
+        cudaGetLastError(); // of a device that is too old, or the next launch would tell of it
     }
     return count;
 }

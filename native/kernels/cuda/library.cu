@@ -163,7 +163,9 @@ EXPORT void repowave_cuda_end_stream(void* stream) {
 }
 
 EXPORT int repowave_cuda_idle(void* stream) {
-    return cudaStreamQuery(static_cast<cudaStream_t>(stream)) == cudaSuccess;
+    const bool idle = cudaStreamQuery(static_cast<cudaStream_t>(stream)) == cudaSuccess;
+    cudaGetLastError(); // that it is not ready yet, which the next launch would tell of as its own error
+    return idle;
 }
 
 EXPORT int repowave_cuda_follow(void* stream, void* other) {

@@ -126,8 +126,15 @@ inline cudaError_t cudaDeviceSynchronize() {
     for (const auto& [stream, own] : simt::streams().all) own->run(SIZE_MAX);
     return cudaSuccess;
 }
+/// What cudaGetLastError tells once.
+inline cudaError_t& last_error() {
+    static thread_local cudaError_t error = cudaSuccess;
+    return error;
+}
+/// Like a GPU's it leaves an error behind when the stream is not ready.
 inline cudaError_t cudaStreamQuery(cudaStream_t stream) {
-    return stream && !static_cast<simt::Stream*>(stream)->work.empty() ? cudaErrorNotReady : cudaSuccess;
+    const bool idle = !stream || static_cast<simt::Stream*>(stream)->work.empty();
+    return idle ? cudaSuccess : last_error() = cudaErrorNotReady;
 }
 inline cudaError_t cudaStreamDestroy(cudaStream_t stream) {
     cudaStreamSynchronize(stream);
@@ -152,7 +159,9 @@ inline cudaError_t cudaEventDestroy(cudaEvent_t event) {
     return cudaSuccess;
 }
 inline cudaError_t cudaGetLastError() {
-    return cudaSuccess;
+    const cudaError_t error = last_error();
+    last_error() = cudaSuccess;
+    return error;
 }
 inline const char* cudaGetErrorString(cudaError_t error) {
     return error == cudaSuccess ? "no error" : "out of memory";
