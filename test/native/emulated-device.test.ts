@@ -242,6 +242,21 @@ test(
   },
 );
 
+test('emulated: while copies are under way nothing is brought ahead, and that is no error', async () => {
+  const model = await load({ architecture: 'qwen2', queryHeads: 2, kvHeads: 1, headSize: 64 });
+  const processor = open(model);
+  const views = await storeSegments(processor);
+  process.env.REPOWAVE_EMULATED_STREAMS = 'late';
+  const device = open(model, ROOM);
+  const actual = await answer(device, views);
+  delete process.env.REPOWAVE_EMULATED_STREAMS;
+  assertSame(actual, await answer(processor, views));
+  assert.equal(actual.device.problem, '');
+  assert.ok(actual.device.misses > 0);
+  for (const session of [processor, device]) session.close();
+  model.close();
+});
+
 test('emulated: of views that change only what is new is copied', async () => {
   const model = await load({ architecture: 'qwen2', queryHeads: 2, kvHeads: 1, headSize: 64 });
   const processor = open(model);
