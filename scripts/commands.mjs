@@ -13,7 +13,19 @@ const everything = ['packages', 'headers', 'native', 'bundles'];
 const javascript = ['packages', 'bundles'];
 const HELP = new Set(['-h', '--help', '-V', '--version']);
 /** Options of the command line that mean nothing to npm: it takes them all the same where `--` is missing. */
-const SWALLOWED = ['repo', 'model', 'questions', 'mode', 'kv', 'gpu', 'ram', 'disk', 'late', 'wait', 'exclude'];
+const SWALLOWED = [
+  'repo',
+  'model',
+  'questions',
+  'mode',
+  'kv',
+  'gpu',
+  'ram',
+  'disk',
+  'late',
+  'wait',
+  'exclude',
+];
 
 /** @type {Record<string, Command>} */
 export const commands = {
