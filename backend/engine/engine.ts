@@ -83,7 +83,7 @@ export class Engine {
     const addon = openAddon();
     // Nobody looks for a GPU, which starts its driver, before somebody wants it.
     const plan = wish
-      ? planGpu(wish, addon.cuda(process.env.REPOWAVE_CUDA), findPlugins())
+      ? planGpu(wish.bytes, addon.cuda(process.env.REPOWAVE_CUDA), findPlugins())
       : { problems: [] };
     const options = { threads: this.threads, stored: kv };
     const { model, session, use } = await open(addon, file.path, plan, options, onProgress);

@@ -50,9 +50,11 @@ export function cudaPluginProblem({ devices, driver, problem }: CudaReport): str
   return `llama.cpp's CUDA plug-in needs a driver for CUDA 13.1 on compute capability ${device.capability}`;
 }
 
-/** Everything that is there. Weights go before attention: without the kernels attention is the processor's. */
-export function planGpu({ mode, bytes }: GpuWish, cuda: CudaReport, plugins: Plugins): GpuPlan {
-  if (mode === 'off') return { problems: [] };
+/**
+ * Everything that is there. Weights go before attention: without the kernels attention is the processor's.
+ * @param bytes see {@link GpuWish}
+ */
+export function planGpu(bytes: number, cuda: CudaReport, plugins: Plugins): GpuPlan {
   const usable = cuda.devices[0]?.usable ?? false;
   const without = cuda.problem || (usable ? '' : 'there are no CUDA kernels for this GPU');
   const wrong = plugins.cuda === undefined ? '' : cudaPluginProblem(cuda);

@@ -42,6 +42,24 @@ export interface Options {
 
 export const HEAD_SIZES = [64, 80, 96, 128, 256];
 
+/** How scores become attention. */
+export function randomScores(
+  random: Random,
+  { queryHeads, dk }: Shape,
+  fixed: { softCap?: boolean; sinks?: boolean },
+): Pick<Call, 'scale' | 'softCap' | 'sinks'> {
+  const chance = (p: number) => random.uniform() < p;
+  const pick = (list: readonly number[]) => list[random.integer(0, list.length - 1)]!;
+  return {
+    scale: pick([0.5, 1, 2]) / Math.sqrt(dk),
+    softCap: (fixed.softCap ?? chance(0.2)) ? pick([3, 30]) : 0,
+    sinks:
+      (fixed.sinks ?? chance(0.2))
+        ? Float32Array.from({ length: queryHeads }, () => 2 * random.normal())
+        : null,
+  };
+}
+
 /** K and V in which consecutive tokens resemble each other, so that clusters mean something. */
 export function makeRun(
   random: Random,
@@ -97,12 +115,7 @@ export function randomCase(seed: number, fixed: Options = {}): Case {
   const tokens = wave.reduce((sum, run) => sum + run.tokens, 0);
   const call: Call = {
     tokens: 1,
-    scale: pick([0.5, 1, 2]) / Math.sqrt(headSize),
-    softCap: (fixed.softCap ?? chance(0.2)) ? pick([3, 30]) : 0,
-    sinks:
-      (fixed.sinks ?? chance(0.2))
-        ? Float32Array.from({ length: shape.queryHeads }, () => 2 * random.normal())
-        : null,
+    ...randomScores(random, shape, fixed),
     window: windowed ? random.integer(1, 150) : 0,
     position: position + tail.tokens - 1,
     budget: fixed.budget ?? pick([0, 1, Math.ceil(tokens * 0.1), Math.ceil(tokens * 0.5), tokens]),

@@ -6,7 +6,7 @@ import type { Shape } from '../reference/attention.ts';
 import { createRandom } from '../reference/random.ts';
 import { headOf, type Call, type PlacedRun } from '../reference/seen.ts';
 import { attendTripartite } from '../reference/tripartite.ts';
-import { HEAD_SIZES, makeRun } from './calls.ts';
+import { HEAD_SIZES, makeRun, randomScores } from './calls.ts';
 import { buildEmulated, type Compile } from './driver.ts';
 import { encode, round, type Format } from './formats.ts';
 
@@ -63,12 +63,7 @@ export function randomPrefill(seed: number, fixed: PrefillOptions = {}): Prefill
   const tail = makeRun(random, shape, tokens + random.integer(0, most), format, 0);
   const call: Call = {
     tokens,
-    scale: pick([0.5, 1, 2]) / Math.sqrt(headSize),
-    softCap: (fixed.softCap ?? chance(0.2)) ? pick([3, 30]) : 0,
-    sinks:
-      (fixed.sinks ?? chance(0.2))
-        ? Float32Array.from({ length: shape.queryHeads }, () => 2 * random.normal())
-        : null,
+    ...randomScores(random, shape, fixed),
     window: (fixed.window ?? chance(0.3)) ? random.integer(1, 80) : 0,
     position: position + tail.tokens - tokens,
     budget: 0,

@@ -1,115 +1,23 @@
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
-import { createRequire } from 'node:module';
-import os from 'node:os';
-import path from 'node:path';
-import { after, test } from 'node:test';
+import { test } from 'node:test';
 import { lru, PagedCache, type Item } from '../reference/block-cache.ts';
 import { createRandom } from '../reference/random.ts';
-
-interface Counters {
-  hits: number;
-  misses: number;
-  prefetched: number;
-  foreseen: number;
-  dropped: number;
-  bytes: number;
-  late: number;
-  noRoom: number;
-  failed: number;
-}
-
-interface Cache {
-  addSegment(file: string, starts: Uint32Array[], checksums: Uint32Array[], offsets: Uint32Array): number;
-  removeSegment(segment: number): void;
-  damaged(segment: number): number;
-  setCapacity(bytes: number): void;
-  capacity(): number;
-  used(): number;
-  counters(): Counters;
-  beginStep(): void;
-  endStep(): void;
-  acquire(
-    head: number,
-    refs: Uint32Array,
-    wait: boolean,
-  ): { rows: Uint32Array; missing: Uint32Array; data: Uint8Array };
-  prefetch(head: number, refs: Uint32Array): void;
-  foresee(head: number, refs: Uint32Array): { rows: Uint32Array; missing: Uint32Array; data: Uint8Array };
-  pin(most: number): void;
-  pinned(): number;
-}
-
-const addon = createRequire(import.meta.url)(
-  path.resolve(import.meta.dirname, '../../build/native/cache_test.node'),
-) as {
-  Cache: new (slotBytes: number, capacity: number) => Cache;
-  crc32c(bytes: Uint8Array, before: number): number;
-  crc32cPortable(bytes: Uint8Array, before: number): number;
-};
-
-const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'block-cache-'));
-after(() => fs.rmSync(folder, { recursive: true }));
-
-const PAGE_SLOTS = 8;
-const SLOT = 64;
-/** Of a page and its places in the tables. */
-const cost = (slot: number): number => PAGE_SLOTS * slot + 40;
-
-interface Segment {
-  file: string;
-  /** Per head: the sizes of its clusters, in tokens. */
-  sizes: number[][];
-  starts: Uint32Array[];
-  checksums: Uint32Array[];
-  offsets: Uint32Array;
-  bytes: Buffer;
-}
-
-/** A file of random slots; a head's begin 64 bytes behind the end of the one before. */
-function makeSegment(name: string, seed: number, sizes: number[][], slot = SLOT): Segment {
-  const { integer } = createRandom(seed);
-  const starts = sizes.map((head) => {
-    const list = [0];
-    for (const size of head) list.push(list.at(-1)! + size);
-    return Uint32Array.from(list);
-  });
-  const offsets = new Uint32Array(sizes.length);
-  let end = 0;
-  starts.forEach((head, i) => {
-    offsets[i] = end + 64;
-    end = offsets[i] + head.at(-1)! * slot;
-  });
-  const words = Uint32Array.from({ length: Math.ceil(end / 4) }, () => integer(0, 2 ** 32 - 1));
-  const bytes = Buffer.from(words.buffer, 0, end);
-  const file = path.join(folder, name);
-  fs.writeFileSync(file, bytes);
-  const segment = { file, sizes, starts, checksums: [] as Uint32Array[], offsets, bytes };
-  segment.checksums = sizes.map((head, h) =>
-    Uint32Array.from(head, (_, c) => addon.crc32c(slotsOf(segment, h, c, slot), 0)),
-  );
-  return segment;
-}
-
-function slotsOf(segment: Segment, head: number, cluster: number, slot = SLOT): Buffer {
-  const at = segment.offsets[head]! + segment.starts[head]![cluster]! * slot;
-  return segment.bytes.subarray(at, at + segment.sizes[head]![cluster]! * slot);
-}
-
-function add(cache: Cache, segment: Segment): number {
-  return cache.addSegment(segment.file, segment.starts, segment.checksums, segment.offsets);
-}
-
-const pagesOf = (tokens: number): number => Math.ceil(tokens / PAGE_SLOTS);
-const sum = (list: readonly number[]): number => list.reduce((a, b) => a + b, 0);
-const refsOf = (segment: number, clusters: readonly number[]): Uint32Array =>
-  Uint32Array.from(clusters.flatMap((cluster) => [segment, cluster]));
-const range = (n: number, from = 0): number[] => Array.from({ length: n }, (_, i) => from + i);
-
-/** Until the background has done what it was asked for. */
-async function until(done: () => boolean): Promise<void> {
-  while (!done()) await new Promise((resolve) => setImmediate(resolve));
-}
+import {
+  addon,
+  PAGE_SLOTS,
+  SLOT,
+  cost,
+  makeSegment,
+  slotsOf,
+  add,
+  pagesOf,
+  sum,
+  refsOf,
+  range,
+  until,
+  type Segment,
+} from './cache-segments.ts';
 
 test('checksums are those of RFC 3720, with and without the processor, in one piece or several', () => {
   const cases: [Uint8Array, number][] = [
@@ -245,95 +153,6 @@ test('what lies behind the end of a file that was cut is missing, and all before
   assert.deepEqual([...missing], [7, 8, 9, 10, 11]);
   assert.ok(Buffer.concat(range(7).map((c) => slotsOf(segment, 0, c))).equals(data));
   assert.equal(cache.damaged(id), 5);
-});
-
-test('who does not wait gets what is there, and the rest has been read ahead for the next time', async () => {
-  const segment = makeSegment('late', 6, [range(10).map(() => 16)]);
-  const cache = new addon.Cache(SLOT, 100 * cost(SLOT));
-  const id = add(cache, segment);
-  cache.beginStep();
-  cache.acquire(0, refsOf(id, [2, 5]), true);
-  const { missing, data } = cache.acquire(0, refsOf(id, [1, 2, 4, 5, 6]), false);
-  assert.deepEqual([...missing], [0, 2, 4]);
-  assert.ok(Buffer.concat([slotsOf(segment, 0, 2), slotsOf(segment, 0, 5)]).equals(data));
-  assert.equal(cache.counters().late, 3);
-  await until(() => cache.counters().prefetched === 3);
-  const again = cache.acquire(0, refsOf(id, [1, 2, 4, 5, 6]), false);
-  assert.equal(again.missing.length, 0);
-  assert.ok(Buffer.concat([1, 2, 4, 5, 6].map((c) => slotsOf(segment, 0, c))).equals(again.data));
-});
-
-test('what was read ahead is a hit, and costs nothing more', async () => {
-  const segment = makeSegment('ahead', 7, [range(60).map(() => 16), range(60).map(() => 12)]);
-  const cache = new addon.Cache(SLOT, 300 * cost(SLOT));
-  const id = add(cache, segment);
-  cache.prefetch(0, refsOf(id, range(60)));
-  cache.prefetch(1, refsOf(id, range(60)));
-  await until(() => cache.counters().prefetched === 120);
-  const { bytes } = cache.counters();
-  assert.equal(bytes, 60 * (16 + 12) * SLOT);
-  cache.beginStep();
-  for (const head of [0, 1]) {
-    const { data } = cache.acquire(head, refsOf(id, range(60)), true);
-    assert.ok(Buffer.concat(range(60).map((c) => slotsOf(segment, head, c))).equals(data));
-  }
-  assert.deepEqual(cache.counters(), { ...cache.counters(), hits: 120, foreseen: 120, misses: 0, bytes });
-  cache.acquire(0, refsOf(id, range(60)), true);
-  assert.equal(cache.counters().foreseen, 120);
-});
-
-test('who looks ahead gets the rows that are there, which stay, and counts nothing; the rest is read ahead', async () => {
-  const segment = makeSegment('foresee', 14, [range(10).map(() => 16)]);
-  const cache = new addon.Cache(SLOT, 10 * cost(SLOT));
-  const id = add(cache, segment);
-  cache.beginStep();
-  cache.acquire(0, refsOf(id, [2, 5]), true);
-  cache.endStep();
-  const before = cache.counters();
-  cache.beginStep();
-  const { missing, data } = cache.foresee(0, refsOf(id, [1, 2, 5]));
-  assert.deepEqual([...missing], [0]);
-  assert.ok(Buffer.concat([slotsOf(segment, 0, 2), slotsOf(segment, 0, 5)]).equals(data));
-  await until(() => cache.counters().prefetched === 1);
-  const { hits, misses, late } = cache.counters();
-  assert.deepEqual({ hits, misses, late }, { hits: before.hits, misses: before.misses, late: before.late });
-  // Room for five: the two that were handed out make none for others.
-  assert.equal(cache.acquire(0, refsOf(id, [6, 7, 8, 9]), true).missing.length, 1);
-  assert.equal(cache.foresee(0, refsOf(id, [2, 5])).missing.length, 0);
-});
-
-test('a request that is overtaken is dropped; those of other heads are not', async () => {
-  const segment = makeSegment('overtaken', 8, [range(9).map(() => 8), range(9).map(() => 8)]);
-  const cache = new addon.Cache(SLOT, 100 * cost(SLOT));
-  const id = add(cache, segment);
-  cache.beginStep();
-  cache.setCapacity(90 * cost(SLOT)); // nothing is read ahead until the step is over
-  cache.prefetch(0, refsOf(id, [1, 2, 3]));
-  cache.prefetch(1, refsOf(id, [4, 5]));
-  cache.acquire(0, refsOf(id, [7]), true);
-  cache.prefetch(0, refsOf(id, [8]));
-  assert.equal(cache.counters().prefetched, 0);
-  cache.endStep();
-  await until(() => cache.counters().prefetched === 3);
-  assert.equal(cache.counters().dropped, 3);
-  cache.beginStep();
-  assert.deepEqual([...cache.acquire(0, refsOf(id, [1, 2, 3, 7, 8]), false).missing], [0, 1, 2]);
-});
-
-test('the queue is bounded: when it is full the oldest requests go', async () => {
-  const clusters = 9000;
-  const segment = makeSegment('queue', 9, [range(clusters).map(() => 1)]);
-  const cache = new addon.Cache(SLOT, clusters * cost(SLOT));
-  const id = add(cache, segment);
-  cache.beginStep();
-  cache.setCapacity((clusters + 1) * cost(SLOT));
-  cache.prefetch(0, refsOf(id, range(clusters)));
-  assert.equal(cache.counters().dropped, clusters - 8192);
-  cache.endStep();
-  await until(() => cache.counters().prefetched === 8192);
-  cache.beginStep();
-  const { missing } = cache.acquire(0, refsOf(id, range(clusters)), false);
-  assert.deepEqual([...missing], range(clusters - 8192));
 });
 
 test('what a step uses stays in place until it is over: the rest finds no room, reading ahead neither', async () => {

@@ -10,16 +10,11 @@ const withDevice = (capability: string, driver = 13_000, usable = true): CudaRep
   devices: [{ name: 'NVIDIA X', totalBytes: 24e9, freeBytes: 20e9, capability, usable }],
 });
 const [cuda, vulkan] = ['/p/libggml-cuda.so', '/p/libggml-vulkan.so'];
-const auto = { mode: 'auto', bytes: 5 } as const;
-const attention = { library, bytes: 5 };
-
-test('nothing is planned for a GPU unless it is wanted', () => {
-  const plan = planGpu({ mode: 'off', bytes: 5 }, withDevice('8.9'), { cuda });
-  assert.deepEqual(plan, { problems: [] });
-});
+const bytes = 5;
+const attention = { library, bytes };
 
 test('weights and attention share the memory of an NVIDIA GPU', () => {
-  assert.deepEqual(planGpu(auto, withDevice('8.9'), { cuda, vulkan }), {
+  assert.deepEqual(planGpu(bytes, withDevice('8.9'), { cuda, vulkan }), {
     weights: { plugin: cuda, shared: true },
     attention,
     problems: [],
@@ -27,17 +22,17 @@ test('weights and attention share the memory of an NVIDIA GPU', () => {
 });
 
 test('without a plug-in attention alone is on the GPU, and what brings one is told', () => {
-  const { problems, ...plan } = planGpu(auto, withDevice('8.9'), {});
+  const { problems, ...plan } = planGpu(bytes, withDevice('8.9'), {});
   assert.deepEqual(plan, { attention });
   assert.match(problems.join(), /^no plug-in.*npm install .*linux-x64-cuda@\d/);
 });
 
 test('a GPU that there are no kernels for can have the weights alone', () => {
-  assert.deepEqual(planGpu(auto, withDevice('8.6', 13_000, false), { cuda }), {
+  assert.deepEqual(planGpu(bytes, withDevice('8.6', 13_000, false), { cuda }), {
     weights: { plugin: cuda, shared: false },
     problems: ['there are no CUDA kernels for this GPU'],
   });
-  assert.deepEqual(planGpu(auto, none, { vulkan }), {
+  assert.deepEqual(planGpu(bytes, none, { vulkan }), {
     weights: { plugin: vulkan, shared: false },
     problems: ['no NVIDIA driver'],
   });
@@ -50,12 +45,12 @@ test("llama.cpp's CUDA plug-in is not loaded where it would end the process", ()
     ['8.0', 13_000, false],
     ['8.6', 13_000, true],
   ] as const) {
-    const { weights, problems } = planGpu(auto, withDevice(capability, driver), { cuda });
+    const { weights, problems } = planGpu(bytes, withDevice(capability, driver), { cuda });
     assert.equal(weights?.plugin, runs ? cuda : undefined, `${capability} with ${driver}`);
     assert.match(problems.join(), runs ? /^$/ : /^[^;]*driver for CUDA 13\.1 on compute capability/);
   }
-  assert.deepEqual(planGpu(auto, none, { cuda }), { problems: ['no NVIDIA driver'] });
-  const other = planGpu(auto, withDevice('9.0'), { cuda, vulkan });
+  assert.deepEqual(planGpu(bytes, none, { cuda }), { problems: ['no NVIDIA driver'] });
+  const other = planGpu(bytes, withDevice('9.0'), { cuda, vulkan });
   assert.deepEqual(other.weights, { plugin: vulkan, shared: false });
 });
 
